@@ -1,0 +1,29 @@
+//! What is asked: the case format of bncheck, the expansion of suites into cases, and their data.
+//!
+//! A file of cases becomes a [`Suite`]; each of its cases is multiplied over its matrix into [`Case`]s, whose
+//! tensors [`data`] generates from the case alone. Nothing here knows a backend.
+
+pub mod case;
+pub mod data;
+mod dtype;
+mod excerpt;
+mod expand;
+mod filter;
+pub mod format;
+pub mod number;
+mod observed;
+mod problem;
+mod resolve;
+mod suite;
+mod tensor;
+pub mod yaml;
+
+pub use case::Case;
+pub use dtype::DType;
+pub use expand::MAX_EXPANSION;
+pub use filter::{Filter, FilterError};
+pub use observed::{ErrorClass, Observable};
+pub use problem::{Problem, Problems, Source, Span, did_you_mean};
+pub use resolve::MAX_CASE_BYTES;
+pub use suite::{Suite, load, load_str};
+pub use tensor::{Channels, Tensor};

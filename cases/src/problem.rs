@@ -1,0 +1,150 @@
+//! What is wrong with a case file, and where: diagnostics that `miette` draws with a caret.
+
+use std::sync::Arc;
+
+use miette::{Diagnostic, SourceSpan};
+use thiserror::Error;
+
+use crate::excerpt::{Excerpt, floor};
+
+/// A byte range of a source text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// How many bytes.
+    pub len: usize,
+}
+
+/// A text that problems point into.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The path as the user gave it.
+    pub path: String,
+    /// The text.
+    pub text: Arc<str>,
+}
+
+impl Source {
+    /// A source from its path and text.
+    pub fn new(path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
+        Source { path: path.into(), text: text.into() }
+    }
+
+    /// The line, counted from 1, that holds byte `offset`.
+    pub fn line_of(&self, offset: usize) -> usize {
+        let end = offset.min(self.text.len());
+        self.text.get(..end).unwrap_or(&self.text).matches('\n').count() + 1
+    }
+}
+
+/// One thing that is wrong, the place if there is one, and what would be right.
+#[derive(Debug, Clone, Error, Diagnostic)]
+#[error("{message}")]
+pub struct Problem {
+    /// What is wrong, in one sentence.
+    pub message: String,
+    /// What would be right.
+    #[help]
+    pub help: Option<String>,
+    #[source_code]
+    excerpt: Option<Excerpt>,
+    #[label("{label}")]
+    span: Option<SourceSpan>,
+    label: String,
+    /// File and byte, to tell two problems apart.
+    place: Option<(String, Span)>,
+}
+
+impl Problem {
+    /// A problem without a place in a text: an unreadable file.
+    pub fn new(message: impl Into<String>) -> Self {
+        Problem {
+            message: message.into(),
+            help: None,
+            excerpt: None,
+            span: None,
+            label: String::new(),
+            place: None,
+        }
+    }
+
+    /// A problem at a place of a text. A span that reaches over several lines is cut at the end of the
+    /// first, so that the caret stays readable.
+    pub fn at(source: &Source, span: Span, message: impl Into<String>) -> Self {
+        let text = &source.text;
+        let start = floor(text, span.start);
+        let line_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
+        let end = floor(text, (start + span.len).min(line_end)).max(start);
+        let span = Span { start, len: end - start };
+        let (excerpt, shown) = Excerpt::around(source, span);
+        Problem {
+            message: message.into(),
+            help: None,
+            excerpt: Some(excerpt),
+            span: Some(shown),
+            label: "here".to_owned(),
+            place: Some((source.path.clone(), span)),
+        }
+    }
+
+    /// The same with words about what would be right.
+    #[must_use]
+    pub fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// The same with words beside the caret.
+    #[must_use]
+    pub fn with_label(mut self, label: impl Into<String>) -> Self {
+        self.label = label.into();
+        self
+    }
+
+    /// The line and the column of the place, counted from 1; the column in characters.
+    pub fn line_and_column(&self) -> Option<(usize, usize)> {
+        self.excerpt.as_ref().map(|excerpt| (excerpt.line() + 1, excerpt.column() + 1))
+    }
+
+    fn same_as(&self, other: &Problem) -> bool {
+        self.message == other.message && self.place == other.place
+    }
+}
+
+/// Everything that is wrong with the case files of a run.
+#[derive(Debug, Clone, Error, Diagnostic)]
+#[error("{} in the case files", count(.problems.len()))]
+#[diagnostic(help("`bncheck schema` prints the format's JSON Schema; docs/case-format.md explains it"))]
+pub struct Problems {
+    /// Each problem, in the order of the files and of the places in them.
+    #[related]
+    pub problems: Vec<Problem>,
+}
+
+impl Problems {
+    /// The problems of a list, each said once; `None` of an empty one.
+    pub fn from_list(list: Vec<Problem>) -> Option<Self> {
+        let mut problems: Vec<Problem> = Vec::new();
+        for problem in list {
+            if !problems.iter().any(|known| known.same_as(&problem)) {
+                problems.push(problem);
+            }
+        }
+        (!problems.is_empty()).then_some(Problems { problems })
+    }
+}
+
+fn count(problems: usize) -> String {
+    if problems == 1 { "1 problem".to_owned() } else { format!("{problems} problems") }
+}
+
+/// "did you mean `x`?" for the candidate closest to `word`, if one is close.
+pub fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(word, candidate), candidate))
+        .filter(|(score, _)| *score > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| format!("did you mean `{candidate}`?"))
+}

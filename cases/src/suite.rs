@@ -1,0 +1,281 @@
+//! Suites: one file each, and folders of them.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use crate::case::{Case, Place};
+use crate::expand::{NAME_HELP, expand, is_name};
+use crate::format::CaseSpec;
+use crate::problem::{Problem, Problems, Source, Span, did_you_mean};
+use crate::resolve::resolve;
+use crate::yaml::{Kind, Node, decode, parse, read_source};
+
+/// Fields whose value is replaced as a whole when a case is laid over the defaults: fills are alternatives,
+/// not mappings with fields in common.
+const REPLACED_WHOLE: [&str; 6] = ["fill", "grad", "weight", "bias", "running_mean", "running_var"];
+
+/// The keys of a suite file.
+const KEYS: [&str; 4] = ["suite", "about", "defaults", "cases"];
+
+/// The cases of one file.
+#[derive(Debug, Clone)]
+pub struct Suite {
+    /// The suite's name.
+    pub name: String,
+    /// What it shows.
+    pub about: Option<String>,
+    /// Its cases, expanded, in the order of the file.
+    pub cases: Vec<Case>,
+}
+
+/// Reads suites from files, and from folders with everything below them that ends in `.yaml` or `.yml`, in
+/// the order of their paths.
+///
+/// # Errors
+/// Everything that is wrong with any of the files, at once.
+pub fn load(paths: &[PathBuf]) -> Result<Vec<Suite>, Problems> {
+    let mut problems = Vec::new();
+    let mut files = Vec::new();
+    for path in paths {
+        find_files(path, true, &mut files, &mut problems);
+    }
+    files.sort();
+    files.dedup();
+    let mut suites = Vec::new();
+    for file in &files {
+        match read_source(file) {
+            Ok(source) => suites.extend(parse_suite(&source, &mut problems)),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    let mut known: HashMap<String, Place> = HashMap::new();
+    for case in suites.iter().flat_map(|suite| &suite.cases) {
+        if let Some(first) = known.insert(case.id.clone(), case.place.clone())
+            && first.file != case.place.file
+        {
+            let Place { file, line } = &case.place;
+            let message =
+                format!("{file}:{line}: the case `{}` is already in {}:{}", case.id, first.file, first.line);
+            problems.push(Problem::new(message).with_help("give one of the suites another name"));
+        }
+    }
+    match Problems::from_list(problems) {
+        Some(problems) => Err(problems),
+        None => Ok(suites),
+    }
+}
+
+/// Reads a suite from a text; `path` is for messages and [`Place`].
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load_str(path: &str, text: &str) -> Result<Suite, Problems> {
+    let mut problems = Vec::new();
+    let suite = parse_suite(&Source::new(path, text), &mut problems);
+    match (suite, Problems::from_list(problems)) {
+        (Some(suite), None) => Ok(suite),
+        (_, Some(problems)) => Err(problems),
+        (None, None) => unreachable!("a suite that cannot be read has a problem"),
+    }
+}
+
+fn find_files(path: &Path, named: bool, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
+    if !path.is_dir() {
+        let is_yaml = path.extension().is_some_and(|ending| ending == "yaml" || ending == "yml");
+        if named || is_yaml {
+            files.push(path.to_owned());
+        }
+        return;
+    }
+    match std::fs::read_dir(path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>) {
+        Ok(entries) => {
+            for entry in entries {
+                find_files(&entry.path(), false, files, problems);
+            }
+        }
+        Err(error) => problems.push(Problem::new(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+/// What is written in a file; `None` and a problem when it is not a suite at all.
+fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
+    let root = match parse(source, problems) {
+        Ok(root) => root,
+        Err(problem) => {
+            problems.push(problem);
+            return None;
+        }
+    };
+    let Kind::Map(entries) = &root.kind else {
+        problems.push(
+            Problem::at(source, root.span, format!("expected a suite, found {}", root.describe()))
+                .with_help("a suite file starts with `suite: NAME` and has `cases:`"),
+        );
+        return None;
+    };
+    for entry in entries {
+        if !KEYS.contains(&entry.key.as_str()) {
+            let guess = did_you_mean(&entry.key, KEYS).unwrap_or_default();
+            let help = format!("{guess} known here: `{}`", KEYS.join("`, `"));
+            problems.push(
+                Problem::at(source, entry.key_span, format!("unknown key `{}`", entry.key))
+                    .with_help(help.trim_start()),
+            );
+        }
+    }
+    let name = suite_name(source, &root, problems);
+    let about: Option<String> = root.get("about").and_then(|node| decode(source, node, problems));
+    let empty = Node::empty_map();
+    let defaults = root.get("defaults").unwrap_or(&empty);
+    if defaults.get("name").is_some() {
+        problems.push(Problem::at(source, defaults.span_of("name"), "`defaults` has no `name`"));
+    }
+    let cases = match root.get("cases") {
+        Some(Node { kind: Kind::Seq(cases), .. }) if !cases.is_empty() => &cases[..],
+        Some(Node { kind: Kind::Seq(_), span }) => {
+            problems.push(
+                Problem::at(source, *span, "the suite has no case").with_help("`cases: [{name: first, …}]`"),
+            );
+            &[]
+        }
+        Some(node) => {
+            let message = format!("expected a list of cases, found {}", node.describe());
+            problems.push(Problem::at(source, node.span, message));
+            &[]
+        }
+        None => {
+            problems.push(
+                Problem::at(source, Span::default(), "`cases` is missing")
+                    .with_help("`cases: [{name: first, …}]`"),
+            );
+            &[]
+        }
+    };
+    let mut reader = CaseReader { source, suite: name.clone()?, about: about.clone(), defaults, problems };
+    let mut names: Vec<(String, usize)> = Vec::new();
+    let mut expanded = Vec::new();
+    for node in cases {
+        expanded.extend(reader.read(node, &mut names));
+    }
+    Some(Suite { name: name?, about, cases: expanded })
+}
+
+fn suite_name(source: &Source, root: &Node, problems: &mut Vec<Problem>) -> Option<String> {
+    let Some(node) = root.get("suite") else {
+        problems.push(
+            Problem::at(source, Span::default(), "`suite` is missing")
+                .with_help("a suite file starts with its name: `suite: pitfalls/momentum`"),
+        );
+        return None;
+    };
+    let name: String = decode(source, node, problems)?;
+    if name.split('/').all(is_name) {
+        return Some(name);
+    }
+    problems.push(
+        Problem::at(source, node.span, format!("`{name}` cannot be a suite's name"))
+            .with_help(format!("{NAME_HELP}, with `/` between them")),
+    );
+    None
+}
+
+struct CaseReader<'a> {
+    source: &'a Source,
+    suite: String,
+    about: Option<String>,
+    defaults: &'a Node,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl CaseReader<'_> {
+    /// One written case, expanded.
+    fn read(&mut self, node: &Node, names: &mut Vec<(String, usize)>) -> Vec<Case> {
+        if !matches!(node.kind, Kind::Map(_)) {
+            let message = format!("expected a case, found {}", node.describe());
+            self.problems
+                .push(Problem::at(self.source, node.span, message).with_help("`{name: first, mode: train}`"));
+            return Vec::new();
+        }
+        let Some((name, line)) = self.name(node, names) else {
+            return Vec::new();
+        };
+        let mut fields = node.over(&self.base(node), &REPLACED_WHOLE);
+        let matrix = take(&mut fields, "matrix");
+        let exclude = take(&mut fields, "exclude");
+        if let (None, Some(exclude)) = (&matrix, &exclude) {
+            self.problems.push(Problem::at(self.source, exclude.span, "`exclude` without `matrix`"));
+            return Vec::new();
+        }
+        let variants = expand(self.source, &fields, matrix.as_ref(), exclude.as_ref(), self.problems);
+        let mut cases = Vec::new();
+        for variant in variants {
+            let mut plain = variant.fields.clone();
+            take(&mut plain, "name");
+            let Some(spec) = decode::<CaseSpec>(self.source, &plain, self.problems) else {
+                continue;
+            };
+            let Some(resolved) = resolve(self.source, &variant.fields, &spec, self.problems) else {
+                continue;
+            };
+            cases.push(Case {
+                id: format!("{}/{name}{}", self.suite, variant.suffix()),
+                suite: self.suite.clone(),
+                suite_about: self.about.clone(),
+                name: name.clone(),
+                axes: variant.axes,
+                place: Place { file: self.source.path.clone(), line },
+                fields: plain,
+                spec,
+                layer: resolved.layer,
+                script: resolved.script,
+                published: resolved.published,
+            });
+        }
+        cases
+    }
+
+    fn name(&mut self, node: &Node, names: &mut Vec<(String, usize)>) -> Option<(String, usize)> {
+        let Some(entry) = node.entry("name") else {
+            self.problems.push(
+                Problem::at(self.source, node.span, "the case has no `name`")
+                    .with_help("`name: three-batches`"),
+            );
+            return None;
+        };
+        let name: String = decode(self.source, &entry.value, self.problems)?;
+        let line = self.source.line_of(entry.value.span.start);
+        if !is_name(&name) {
+            let message = format!("`{name}` cannot be a case's name");
+            self.problems.push(Problem::at(self.source, entry.value.span, message).with_help(NAME_HELP));
+            return None;
+        }
+        if let Some((_, first)) = names.iter().find(|(known, _)| *known == name) {
+            let message = format!("the suite has two cases named `{name}`");
+            let help = format!("the first is in line {first}; ids must be unique");
+            self.problems.push(Problem::at(self.source, entry.value.span, message).with_help(help));
+            return None;
+        }
+        names.push((name.clone(), line));
+        Some((name, line))
+    }
+
+    /// The defaults, without the way of saying the steps that the case does not use.
+    fn base(&self, case: &Node) -> Node {
+        let mut base = self.defaults.clone();
+        for (own, other) in [("steps", "mode"), ("mode", "steps")] {
+            if case.get(own).is_some() {
+                take(&mut base, other);
+            }
+        }
+        base
+    }
+}
+
+/// Takes a key out of a mapping.
+fn take(node: &mut Node, key: &str) -> Option<Node> {
+    let Kind::Map(entries) = &mut node.kind else {
+        return None;
+    };
+    let place = entries.iter().position(|entry| entry.key == key)?;
+    Some(entries.remove(place).value)
+}
