@@ -1,0 +1,147 @@
+//! The traits a backend implements.
+
+use bn_cases::{DType, Observable, Tensor};
+use serde::{Deserialize, Serialize};
+
+use crate::{LayerConfig, LayerError, Request, Response};
+
+/// Who a backend is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendInfo {
+    /// Its short name, as used on the command line.
+    pub name: String,
+    /// The version of the library behind it, with what matters beside: `candle-nn 0.11.1`.
+    pub version: String,
+    /// What it is, in a sentence.
+    pub about: String,
+    /// What cannot be seen of its state.
+    pub unobservable: Vec<Unobservable>,
+}
+
+/// A tensor that a backend does not have, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unobservable {
+    /// The tensor.
+    pub tensor: Observable,
+    /// Why there is none.
+    pub reason: String,
+}
+
+/// Something that answers requests: a backend in this process, or a worker's end of a pipe.
+pub trait Responder {
+    /// Who it is.
+    fn info(&self) -> &BackendInfo;
+
+    /// Answers a request. What goes wrong is part of the answer.
+    fn respond(&mut self, request: &Request) -> Response;
+}
+
+/// A batch-norm implementation.
+///
+/// Errors that a layer raises are behaviour, and are compared; only what the backend has no words for is
+/// [`unsupported`](Backend::unsupported).
+pub trait Backend {
+    /// Who it is.
+    fn info(&self) -> BackendInfo;
+
+    /// Why this case cannot be expressed, or `None` when it can.
+    fn unsupported(&self, request: &Request) -> Option<String>;
+
+    /// Makes a layer, in training mode.
+    ///
+    /// # Errors
+    /// What the implementation's constructor raises.
+    fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError>;
+}
+
+/// A layer with its state: parameters, running statistics, accumulated gradients, the latest graph.
+pub trait Layer {
+    /// Training or evaluation mode.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn set_training(&mut self, training: bool) -> Result<(), LayerError>;
+
+    /// The output for an input of shape (N, C, …), in the same shape. With `no_grad` no graph is kept; the
+    /// statistics move all the same.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn forward(&mut self, input: &Tensor, no_grad: bool) -> Result<Tensor, LayerError>;
+
+    /// Back-propagates the gradient of the latest output and gives what PyTorch's `.grad` fields hold then:
+    /// of the latest input, of weight and of bias. They accumulate over calls: the input's since its
+    /// forward, the parameters' since [`zero_grad`](Layer::zero_grad).
+    ///
+    /// # Errors
+    /// What the implementation raises; without a graph an error of class `no_graph`.
+    fn backward(&mut self, grad_output: &Tensor) -> Result<Gradients, LayerError>;
+
+    /// Forgets the accumulated gradients of weight and bias.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn zero_grad(&mut self) -> Result<(), LayerError>;
+
+    /// `p -= lr · p.grad` for weight and bias, where they have a gradient.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn sgd(&mut self, lr: f64) -> Result<(), LayerError>;
+
+    /// Running mean 0, running variance 1, counter 0.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn reset_running_stats(&mut self) -> Result<(), LayerError>;
+
+    /// Everything that can be seen of the layer now.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn state(&self) -> Result<LayerState, LayerError>;
+}
+
+/// Gradients after a backward.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gradients {
+    /// With respect to the input, of its shape and dtype.
+    pub input: Tensor,
+    /// With respect to weight, of shape (C); `None` where there is no weight.
+    pub weight: Option<Tensor>,
+    /// With respect to bias, of shape (C); `None` where there is no bias.
+    pub bias: Option<Tensor>,
+}
+
+/// A layer's parameters and buffers; `None` where the layer has none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct LayerState {
+    /// Weight (gamma), of shape (C).
+    pub weight: Option<Tensor>,
+    /// Bias (beta), of shape (C).
+    pub bias: Option<Tensor>,
+    /// The running mean, of shape (C).
+    pub running_mean: Option<Tensor>,
+    /// The running variance, of shape (C).
+    pub running_var: Option<Tensor>,
+    /// The counter of training batches.
+    pub num_batches_tracked: Option<i64>,
+}
+
+impl LayerState {
+    /// The state as observed tensors.
+    pub fn into_tensors(self) -> Vec<(Observable, Tensor)> {
+        let counter =
+            self.num_batches_tracked.map(|count| Tensor::from_bit_patterns(DType::I64, &[], [count as u64]));
+        [
+            (Observable::RunningMean, self.running_mean),
+            (Observable::RunningVar, self.running_var),
+            (Observable::NumBatchesTracked, counter),
+            (Observable::Weight, self.weight),
+            (Observable::Bias, self.bias),
+        ]
+        .into_iter()
+        .filter_map(|(name, tensor)| Some((name, tensor?)))
+        .collect()
+    }
+}
