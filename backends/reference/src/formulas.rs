@@ -1,0 +1,177 @@
+//! The formulas.
+//!
+//! Names: `x` holds one channel a row and that channel's n values in its columns; `dy` is the gradient of the
+//! loss with respect to the output y, in the same form; everything of length C is a vector with one entry a
+//! channel. `gamma` and `beta` are PyTorch's weight and bias.
+
+#![allow(clippy::needless_pass_by_value, reason = "a view is a reference already")]
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, NdFloat};
+
+/// A count or a configured number in the type of the computation.
+///
+/// # Panics
+/// Never for the floating-point types: every `f64` has a nearest number in them.
+pub fn number<A: NdFloat>(value: f64) -> A {
+    A::from(value).expect("a floating-point type takes any f64")
+}
+
+/// n, the values of each channel.
+fn count<A: NdFloat>(x: ArrayView2<'_, A>) -> A {
+    number(x.ncols() as f64)
+}
+
+/// A vector with one entry a channel, repeated along each channel's values.
+fn along<A: NdFloat>(per_channel: ArrayView1<'_, A>) -> ArrayView2<'_, A> {
+    per_channel.insert_axis(Axis(1))
+}
+
+/// μ = 1/n Σ x. Algorithm 1, line 1.
+pub fn batch_mean<A: NdFloat>(x: ArrayView2<'_, A>) -> Array1<A> {
+    x.sum_axis(Axis(1)) / count(x)
+}
+
+/// σ² = 1/n Σ (x - μ)²: biased, and in two passes. Algorithm 1, line 2.
+pub fn batch_variance<A: NdFloat>(x: ArrayView2<'_, A>, mean: ArrayView1<'_, A>) -> Array1<A> {
+    let deviation = &x - &along(mean);
+    (&deviation * &deviation).sum_axis(Axis(1)) / count(x)
+}
+
+/// 1 / √(σ² + ε).
+pub fn inverse_std<A: NdFloat>(variance: ArrayView1<'_, A>, eps: A) -> Array1<A> {
+    variance.mapv(|variance| A::one() / (variance + eps).sqrt())
+}
+
+/// x̂ = (x - μ) / √(σ² + ε). Algorithm 1, line 3.
+pub fn normalise<A: NdFloat>(
+    x: ArrayView2<'_, A>,
+    mean: ArrayView1<'_, A>,
+    inverse_std: ArrayView1<'_, A>,
+) -> Array2<A> {
+    (&x - &along(mean)) * along(inverse_std)
+}
+
+/// y = γ x̂ + β. Algorithm 1, line 4.
+pub fn scale_and_shift<A: NdFloat>(
+    xhat: ArrayView2<'_, A>,
+    gamma: ArrayView1<'_, A>,
+    beta: ArrayView1<'_, A>,
+) -> Array2<A> {
+    &xhat * &along(gamma) + along(beta)
+}
+
+/// n/(n-1) σ²: the unbiased variance, which PyTorch's running variance averages (Bessel's correction; the
+/// paper's Algorithm 2, line 10).
+pub fn unbiased<A: NdFloat>(variance: ArrayView1<'_, A>, n: A) -> Array1<A> {
+    variance.mapv(|variance| variance * n / (n - A::one()))
+}
+
+/// (1 - momentum) · running + momentum · batch: PyTorch's convention, in which momentum weighs the new batch.
+pub fn moving_average<A: NdFloat>(
+    running: ArrayView1<'_, A>,
+    batch: ArrayView1<'_, A>,
+    momentum: A,
+) -> Array1<A> {
+    &running * (A::one() - momentum) + &batch * momentum
+}
+
+/// ∂l/∂β = Σ dy. §3, last line.
+pub fn grad_bias<A: NdFloat>(dy: ArrayView2<'_, A>) -> Array1<A> {
+    dy.sum_axis(Axis(1))
+}
+
+/// ∂l/∂γ = Σ dy x̂. §3, last line but one.
+pub fn grad_weight<A: NdFloat>(dy: ArrayView2<'_, A>, xhat: ArrayView2<'_, A>) -> Array1<A> {
+    (&dy * &xhat).sum_axis(Axis(1))
+}
+
+/// ∂l/∂x where mean and variance are the batch's and so depend on x: the paper's chain of §3 put together,
+///
+/// γ / √(σ² + ε) · (dy - 1/n Σ dy - x̂ · 1/n Σ dy x̂).
+pub fn grad_input_batch_stats<A: NdFloat>(
+    dy: ArrayView2<'_, A>,
+    xhat: ArrayView2<'_, A>,
+    gamma: ArrayView1<'_, A>,
+    inverse_std: ArrayView1<'_, A>,
+) -> Array2<A> {
+    let n = count(dy);
+    let mean_dy = grad_bias(dy) / n;
+    let mean_dy_xhat = grad_weight(dy, xhat) / n;
+    let centred = &dy - &along(mean_dy.view()) - &xhat * &along(mean_dy_xhat.view());
+    centred * along((&gamma * &inverse_std).view())
+}
+
+/// ∂l/∂x where mean and variance are constants: γ / √(σ² + ε) · dy.
+pub fn grad_input_running_stats<A: NdFloat>(
+    dy: ArrayView2<'_, A>,
+    gamma: ArrayView1<'_, A>,
+    inverse_std: ArrayView1<'_, A>,
+) -> Array2<A> {
+    &dy * &along((&gamma * &inverse_std).view())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    /// x = 1, 2, 3, 6: μ = 3, σ² = 14/4 = 3.5; with ε = 0.5 the root is 2.
+    fn example() -> (Array2<f64>, Array1<f64>, Array1<f64>, Array1<f64>) {
+        let x = array![[1.0, 2.0, 3.0, 6.0]];
+        let mean = batch_mean(x.view());
+        let variance = batch_variance(x.view(), mean.view());
+        let inverse_std = inverse_std(variance.view(), 0.5);
+        (x, mean, variance, inverse_std)
+    }
+
+    #[test]
+    fn statistics_of_a_small_batch() {
+        let (x, mean, variance, inverse_std) = example();
+        assert_eq!((mean[0], variance[0], inverse_std[0]), (3.0, 3.5, 0.5));
+        assert_eq!(normalise(x.view(), mean.view(), inverse_std.view()), array![[-1.0, -0.5, 0.0, 1.5]]);
+        assert_eq!(unbiased(variance.view(), 4.0)[0], 14.0 / 3.0);
+        assert_eq!(moving_average(array![1.0].view(), array![3.0].view(), 0.25)[0], 1.5);
+    }
+
+    #[test]
+    fn gradients_of_a_small_batch() {
+        let (x, mean, _, inverse_std) = example();
+        let xhat = normalise(x.view(), mean.view(), inverse_std.view());
+        let dy = array![[1.0, 0.0, 0.0, 1.0]];
+        assert_eq!(grad_bias(dy.view())[0], 2.0);
+        assert_eq!(grad_weight(dy.view(), xhat.view())[0], 0.5);
+        // 1/n Σ dy = 0.5 and 1/n Σ dy x̂ = 0.125; times γ/√… = 2 · 0.5 = 1.
+        let expected = array![[0.625, -0.4375, -0.5, 0.3125]];
+        let gamma = array![2.0];
+        assert_eq!(
+            grad_input_batch_stats(dy.view(), xhat.view(), gamma.view(), inverse_std.view()),
+            expected
+        );
+        assert_eq!(grad_input_running_stats(dy.view(), gamma.view(), inverse_std.view()), dy);
+    }
+
+    #[test]
+    fn the_batch_gradient_is_the_derivative_of_the_forward() {
+        let x = array![[0.3, -1.2, 2.5, 0.9, -0.4]];
+        let dy = array![[0.7, -0.2, 0.1, 1.3, -0.9]];
+        let (gamma, eps) = (array![1.7], 0.01);
+        let loss = |x: &Array2<f64>| {
+            let mean = batch_mean(x.view());
+            let variance = batch_variance(x.view(), mean.view());
+            let xhat = normalise(x.view(), mean.view(), inverse_std(variance.view(), eps).view());
+            (scale_and_shift(xhat.view(), gamma.view(), array![0.2].view()) * &dy).sum()
+        };
+        let mean = batch_mean(x.view());
+        let inverse_std = inverse_std(batch_variance(x.view(), mean.view()).view(), eps);
+        let xhat = normalise(x.view(), mean.view(), inverse_std.view());
+        let gradient = grad_input_batch_stats(dy.view(), xhat.view(), gamma.view(), inverse_std.view());
+        for column in 0..5 {
+            let step = 1e-6;
+            let (mut above, mut below) = (x.clone(), x.clone());
+            above[[0, column]] += step;
+            below[[0, column]] -= step;
+            let slope = (loss(&above) - loss(&below)) / (2.0 * step);
+            assert!((slope - gradient[[0, column]]).abs() < 1e-8, "{slope} {}", gradient[[0, column]]);
+        }
+    }
+}

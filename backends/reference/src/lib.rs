@@ -1,0 +1,37 @@
+//! Batch normalization by the textbook formulas, over [`ndarray`].
+//!
+//! The formulas stand in [`formulas`], one function each, with the equation of the paper they come from:
+//! S. Ioffe and C. Szegedy, *Batch Normalization: Accelerating Deep Network Training by Reducing Internal
+//! Covariate Shift*, 2015 (arXiv:1502.03167), Algorithm 1 and the gradients of §3. What surrounds them only
+//! brings tensors into the form they need: `f16` and `bf16` are computed in `f32` and rounded once at the
+//! end; `f32` and `f64` in their own type.
+
+pub mod formulas;
+mod kernel;
+
+use bn_api::{Backend, BackendInfo, Layer, LayerConfig, LayerError, ModuleLayer, Request};
+
+pub use kernel::ReferenceKernel;
+
+/// The backend `reference`.
+pub struct Reference;
+
+impl Backend for Reference {
+    fn info(&self) -> BackendInfo {
+        BackendInfo {
+            name: "reference".to_owned(),
+            version: format!("bn-reference {}", env!("CARGO_PKG_VERSION")),
+            about: "the textbook formulas over ndarray; two-pass variance, f16 and bf16 computed in f32"
+                .to_owned(),
+            unobservable: Vec::new(),
+        }
+    }
+
+    fn unsupported(&self, _: &Request) -> Option<String> {
+        None
+    }
+
+    fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
+        Ok(Box::new(ModuleLayer::new(ReferenceKernel, config)))
+    }
+}
