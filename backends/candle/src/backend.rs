@@ -1,0 +1,103 @@
+//! The backend: what it can express.
+
+use bn_api::{
+    Action, Backend, BackendInfo, Layer, LayerConfig, LayerError, Observable, Request, Unobservable,
+};
+
+use crate::layer::{CandleLayer, NO_RESET};
+
+/// The candle-nn this is built with.
+const CANDLE_NN_VERSION: &str = "0.11.1";
+
+const NO_COUNTER: &str = "candle_nn::BatchNorm has no counter of batches";
+const NO_CUMULATIVE_AVERAGE: &str =
+    "candle_nn::BatchNorm has no cumulative average: its momentum is an f64, never none";
+const NO_UNTRACKED: &str = "candle_nn::BatchNorm always has running statistics";
+
+/// candle's own layer, `candle_nn::BatchNorm`, on the CPU.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Candle;
+
+impl Backend for Candle {
+    fn info(&self) -> BackendInfo {
+        BackendInfo {
+            name: "candle".to_owned(),
+            version: format!("candle-nn {CANDLE_NN_VERSION}"),
+            about: "candle_nn::BatchNorm with candle's autograd, on the CPU".to_owned(),
+            unobservable: vec![Unobservable {
+                tensor: Observable::NumBatchesTracked,
+                reason: NO_COUNTER.to_owned(),
+            }],
+        }
+    }
+
+    fn unsupported(&self, request: &Request) -> Option<String> {
+        let reason = if request.layer.momentum.is_none() {
+            NO_CUMULATIVE_AVERAGE
+        } else if !request.layer.track_running_stats {
+            NO_UNTRACKED
+        } else if request.actions.contains(&Action::ResetRunningStats) {
+            NO_RESET
+        } else {
+            return None;
+        };
+        Some(reason.to_owned())
+    }
+
+    fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
+        Ok(Box::new(CandleLayer::new(config)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bn_api::DType;
+
+    use super::*;
+    use crate::worked_example as example;
+
+    #[test]
+    fn the_version_is_the_one_it_is_built_with() {
+        let lock = include_str!("../../../Cargo.lock");
+        assert!(lock.contains(&format!("name = \"candle-nn\"\nversion = \"{CANDLE_NN_VERSION}\"\n")));
+    }
+
+    #[test]
+    fn the_worked_example_comes_out() {
+        for dtype in [DType::F32, DType::F64] {
+            example::check_training(&Candle, dtype, dtype);
+        }
+        for dtype in DType::FLOATS {
+            example::check_evaluation(&Candle, dtype, dtype);
+        }
+    }
+
+    #[test]
+    fn layers_keep_to_themselves() {
+        example::check_layers_are_apart(&Candle);
+    }
+
+    #[test]
+    fn gradients_accumulate_until_they_are_zeroed_and_move_the_parameters() {
+        example::check_accumulation(&Candle);
+    }
+
+    #[test]
+    fn without_gradients_there_is_no_graph_but_the_statistics_move() {
+        example::check_no_grad(&Candle);
+    }
+
+    #[test]
+    fn what_it_has_no_words_for_is_unsupported() {
+        let plain = example::config(DType::F32, DType::F32);
+        let ask = |layer: LayerConfig, actions: Vec<Action>| {
+            Candle.unsupported(&Request { case: String::new(), layer, actions })
+        };
+        assert_eq!(ask(plain.clone(), vec![Action::Eval]), None);
+        let cumulative = LayerConfig { momentum: None, ..plain.clone() };
+        assert_eq!(ask(cumulative, vec![]).as_deref(), Some(NO_CUMULATIVE_AVERAGE));
+        let untracked = LayerConfig { track_running_stats: false, ..plain.clone() };
+        assert_eq!(ask(untracked, vec![]).as_deref(), Some(NO_UNTRACKED));
+        assert_eq!(ask(plain, vec![Action::ResetRunningStats]).as_deref(), Some(NO_RESET));
+    }
+}

@@ -1,0 +1,14 @@
+//! candle's `candle_nn::BatchNorm` as a backend, as it ships: made by `candle_nn::batch_norm` on a `VarMap`,
+//! trained with candle's autograd and `candle_nn::SGD`, on the CPU.
+//!
+//! Nothing is put right here: where candle errs or differs, that is for the verdicts to show.
+
+mod backend;
+mod convert;
+mod error;
+mod layer;
+#[cfg(test)]
+#[path = "../../libtorch/src/worked_example.rs"]
+mod worked_example;
+
+pub use backend::Candle;

@@ -1,0 +1,98 @@
+//! The backend: what it can express, and how a layer of tch is made.
+
+use bn_api::{
+    Action, Backend, BackendInfo, Layer, LayerConfig, LayerError, Observable, Request, Unobservable, guarded,
+};
+use bn_libtorch::{LIBTORCH_VERSION, TCH_VERSION, threads};
+
+use crate::layer::{NO_RESET, TchLayer, shortened};
+
+const NO_COUNTER: &str = "tch::nn::BatchNorm has no counter of batches";
+const NO_CUMULATIVE_AVERAGE: &str =
+    "tch::nn::BatchNorm has no cumulative average: its momentum is an f64, never none";
+const NO_UNTRACKED: &str = "tch::nn::BatchNorm always has running statistics";
+
+/// tch's own layer, `tch::nn::BatchNorm`, on the CPU.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct TchNn;
+
+impl Backend for TchNn {
+    fn info(&self) -> BackendInfo {
+        BackendInfo {
+            name: "tch-nn".to_owned(),
+            version: format!("tch {TCH_VERSION} (libtorch {LIBTORCH_VERSION})"),
+            about: "tch::nn::BatchNorm with its default initialisation, on the CPU".to_owned(),
+            unobservable: vec![Unobservable {
+                tensor: Observable::NumBatchesTracked,
+                reason: NO_COUNTER.to_owned(),
+            }],
+        }
+    }
+
+    fn unsupported(&self, request: &Request) -> Option<String> {
+        let reason = if request.layer.momentum.is_none() {
+            NO_CUMULATIVE_AVERAGE
+        } else if !request.layer.track_running_stats {
+            NO_UNTRACKED
+        } else if request.actions.contains(&Action::ResetRunningStats) {
+            NO_RESET
+        } else {
+            return None;
+        };
+        Some(reason.to_owned())
+    }
+
+    fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
+        threads::use_one();
+        Ok(Box::new(guarded(|| TchLayer::new(config)).map_err(shortened)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bn_api::DType;
+
+    use super::*;
+    use crate::worked_example as example;
+
+    #[test]
+    fn the_worked_example_comes_out_in_every_pair_of_types() {
+        for dtype in DType::FLOATS {
+            example::check_training(&TchNn, dtype, dtype);
+            example::check_evaluation(&TchNn, dtype, dtype);
+        }
+        for half in [DType::F16, DType::Bf16] {
+            example::check_training(&TchNn, half, DType::F32);
+            example::check_evaluation(&TchNn, half, DType::F32);
+        }
+    }
+
+    #[test]
+    fn layers_keep_to_themselves() {
+        example::check_layers_are_apart(&TchNn);
+    }
+
+    #[test]
+    fn gradients_accumulate_until_they_are_zeroed_and_move_the_parameters() {
+        example::check_accumulation(&TchNn);
+    }
+
+    #[test]
+    fn without_gradients_there_is_no_graph_but_the_statistics_move() {
+        example::check_no_grad(&TchNn);
+    }
+
+    #[test]
+    fn what_it_has_no_words_for_is_unsupported() {
+        let plain = example::config(DType::F32, DType::F32);
+        let ask = |layer: LayerConfig, actions: Vec<Action>| {
+            TchNn.unsupported(&Request { case: String::new(), layer, actions })
+        };
+        assert_eq!(ask(plain.clone(), vec![Action::Eval]), None);
+        let cumulative = LayerConfig { momentum: None, ..plain.clone() };
+        assert_eq!(ask(cumulative, vec![]).as_deref(), Some(NO_CUMULATIVE_AVERAGE));
+        let untracked = LayerConfig { track_running_stats: false, ..plain.clone() };
+        assert_eq!(ask(untracked, vec![]).as_deref(), Some(NO_UNTRACKED));
+        assert_eq!(ask(plain, vec![Action::ResetRunningStats]).as_deref(), Some(NO_RESET));
+    }
+}
