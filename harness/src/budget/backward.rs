@@ -1,0 +1,122 @@
+//! Budgets of a backward.
+
+use bn_api::{DType, Observable, Request, StepAnswer, Tensor};
+
+use super::forward::Pass;
+use super::state::{PerChannel, State};
+use super::{Budgets, constants, storage};
+
+/// A number and the bound on its error.
+#[derive(Debug, Clone, Copy, Default)]
+struct Bounded {
+    value: f64,
+    error: f64,
+}
+
+/// Sums over one channel.
+struct Sums {
+    /// Σ dy.
+    dy: Bounded,
+    /// Σ dy·xhat; its error is that of the sum, and what xhat's own error makes of it.
+    dy_xhat: Bounded,
+}
+
+/// The budgets of the three gradients; what accumulates is added to the state and the pass.
+pub(crate) fn budgets(
+    pass: &mut Pass,
+    state: &mut State,
+    request: &Request,
+    grad_output: &Tensor,
+    after: &StepAnswer,
+) -> Budgets {
+    let dy = grad_output.values();
+    let sums: Vec<Sums> = (0..pass.layout.count).map(|channel| sums(pass, &dy, channel)).collect();
+    let mut budgets = Vec::new();
+    if let Some(total) = after.tensor(Observable::GradInput) {
+        let dtype = request.layer.input_dtype;
+        let added = (0..dy.len()).map(|index| grad_input(pass, &sums, &dy, index)).collect();
+        let first = pass.backwards == 0;
+        accumulate(&mut pass.grad_input, added, total, dtype, first);
+        budgets.push((Observable::GradInput, pass.grad_input.clone()));
+    }
+    pass.backwards += 1;
+    let first = !std::mem::replace(&mut state.has_grads, true);
+    let mut parameter = |name: Observable, errors: &mut PerChannel, added: Vec<Bounded>| {
+        let Some(total) = after.tensor(name) else { return };
+        accumulate(errors, added, total, request.layer.dtype, first);
+        budgets.push((name, errors.clone()));
+    };
+    parameter(Observable::GradWeight, &mut state.grad_weight, sums.iter().map(|sums| sums.dy_xhat).collect());
+    parameter(Observable::GradBias, &mut state.grad_bias, sums.iter().map(|sums| sums.dy).collect());
+    budgets
+}
+
+/// Adds one backward's gradient to what has accumulated. The first is stored as it is; later ones are stored,
+/// added, and stored again.
+fn accumulate(errors: &mut [f64], added: Vec<Bounded>, total: &Tensor, dtype: DType, first: bool) {
+    for (index, (error, added)) in errors.iter_mut().zip(added).enumerate() {
+        let of_its_own = if first { 0.0 } else { storage(dtype, added.value) };
+        *error += added.error + of_its_own + storage(dtype, total.value(index));
+    }
+}
+
+fn sums(pass: &Pass, dy: &[f64], channel: usize) -> Sums {
+    let terms = |term: &dyn Fn(usize) -> Bounded| {
+        let n = pass.layout.values as f64;
+        let (mut sum, mut magnitudes, mut squares, mut passed_on) = (0.0, 0.0, 0.0, 0.0);
+        for index in pass.layout.indices(channel) {
+            let Bounded { value, error } = term(index);
+            sum += value;
+            magnitudes += value.abs();
+            squares += value * value;
+            passed_on += error;
+        }
+        let mean = sum / n;
+        let std = (squares / n - mean * mean).max(0.0).sqrt();
+        Bounded { value: sum, error: pass.arithmetic.sum(n, mean, std) * magnitudes + passed_on }
+    };
+    Sums {
+        dy: terms(&|index| Bounded { value: dy[index], error: 0.0 }),
+        dy_xhat: terms(&|index| {
+            let (xhat, xhat_error) = pass.xhat(index);
+            Bounded { value: dy[index] * xhat, error: times(dy[index].abs(), xhat_error) }
+        }),
+    }
+}
+
+/// One element of gamma·invstd·(dy - mean(dy) - xhat·mean(dy·xhat)), or of gamma·invstd·dy where the statistics
+/// are constants.
+fn grad_input(pass: &Pass, sums: &[Sums], dy: &[f64], index: usize) -> Bounded {
+    let (number, channel) = pass.channel_of(index);
+    let (gamma, gamma_error) = pass.gamma[number];
+    let (bracket, terms, terms_error) = if pass.use_batch_stats {
+        let n = pass.layout.values as f64;
+        let (xhat, xhat_error) = pass.xhat(index);
+        let mean = |sum: Bounded| Bounded { value: sum.value / n, error: sum.error / n };
+        let (mean_dy, mean_dy_xhat) = (mean(sums[number].dy), mean(sums[number].dy_xhat));
+        let bracket = dy[index] - mean_dy.value - xhat * mean_dy_xhat.value;
+        let terms = dy[index].abs() + mean_dy.value.abs() + (xhat * mean_dy_xhat.value).abs();
+        // Of the product of xhat and its mean with dy both factors may be off; where the exact ones are 0, as in
+        // a constant channel, the product of the errors is all there is.
+        let error = mean_dy.error
+            + times(mean_dy_xhat.value.abs(), xhat_error)
+            + times(xhat.abs(), mean_dy_xhat.error)
+            + xhat_error * mean_dy_xhat.error;
+        (bracket, terms, error)
+    } else {
+        (dy[index], dy[index].abs(), 0.0)
+    };
+    let scale = gamma.abs() * channel.invstd;
+    let rounding = constants::GRADIENT * pass.arithmetic.u * terms + channel.invstd_error * bracket.abs();
+    let error = if channel.may_overflow {
+        f64::INFINITY
+    } else {
+        scale * (terms_error + rounding) + gamma_error * channel.invstd * bracket.abs()
+    };
+    Bounded { value: gamma * channel.invstd * bracket, error }
+}
+
+/// A product with a bound: 0 times an infinite bound is no bound.
+fn times(factor: f64, bound: f64) -> f64 {
+    if bound.is_infinite() { f64::INFINITY } else { factor * bound }
+}

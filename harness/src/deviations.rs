@@ -1,0 +1,161 @@
+//! Declared deviations: what a backend is known to do differently, checked both ways.
+//!
+//! An entry covers some cases and some tensors. A mismatch that it covers is `known`. A case that it covers
+//! and that does not deviate is `fixed`, which fails the run until the entry is corrected; an entry that
+//! covers no case, or that no case needs, is an error. An entry with an `accuracy` declares a class of
+//! accuracy instead: within the budget of that class a mismatch is `known`, outside it fails, and no case
+//! has to need it as long as one does.
+
+use std::fmt;
+
+use bn_api::Observable;
+use bn_cases::yaml::{decode, parse};
+use bn_cases::{Case, Filter, Problem, Problems, Source, did_you_mean};
+use serde::{Deserialize, Deserializer, de};
+
+use crate::budget::Accuracy;
+
+/// The declared deviations of one backend.
+#[derive(Debug, Clone, Default)]
+pub struct Deviations {
+    /// The entries, in the order of the file.
+    pub entries: Vec<Deviation>,
+}
+
+/// One declared deviation.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Deviation {
+    /// A short name, shown beside the verdict.
+    pub name: String,
+    /// Filter terms: the cases that deviate.
+    cases: Vec<String>,
+    /// What deviates in them.
+    pub affects: Vec<Affected>,
+    /// The class of accuracy that is claimed instead of the default.
+    #[serde(default)]
+    pub accuracy: Option<Accuracy>,
+    /// What happens and why, for whoever reads the report.
+    pub reason: String,
+    /// Where it is documented or reported, or the place in the source.
+    pub link: String,
+    /// The smallest case that shows it, by id.
+    pub smallest: String,
+    #[serde(skip)]
+    filter: Filter,
+}
+
+/// Something that can deviate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Affected {
+    /// A tensor.
+    Tensor(Observable),
+    /// Whether an error is raised.
+    Error,
+    /// Whether the backend's process survives.
+    Crash,
+}
+
+impl Affected {
+    const ERROR: &'static str = "error";
+    const CRASH: &'static str = "crash";
+}
+
+impl fmt::Display for Affected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Affected::Tensor(tensor) => tensor.fmt(f),
+            Affected::Error => f.write_str(Affected::ERROR),
+            Affected::Crash => f.write_str(Affected::CRASH),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Affected {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = String::deserialize(deserializer)?;
+        if let Some(&tensor) = Observable::ALL.iter().find(|tensor| tensor.name() == word) {
+            return Ok(Affected::Tensor(tensor));
+        }
+        match word.as_str() {
+            Affected::ERROR => Ok(Affected::Error),
+            Affected::CRASH => Ok(Affected::Crash),
+            _ => {
+                let known = Observable::ALL.map(Observable::name);
+                let guess = did_you_mean(&word, known).unwrap_or_else(|| known.join(", "));
+                Err(de::Error::custom(format!("`{word}` is neither a tensor, `error` nor `crash`; {guess}")))
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    deviations: Vec<Deviation>,
+}
+
+impl Deviation {
+    /// Whether the entry covers a case.
+    pub fn covers(&self, case: &Case) -> bool {
+        self.filter.matches(case)
+    }
+
+    /// Whether the entry covers something of its cases.
+    pub fn covers_what(&self, what: Affected) -> bool {
+        self.affects.contains(&what)
+    }
+}
+
+impl Deviations {
+    /// Reads a `deviations.yaml`. `cases` are all that its filters may speak of.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn read(path: &str, text: &str, cases: &[&Case]) -> Result<Self, Problems> {
+        let source = Source::new(path, text);
+        let mut problems = Vec::new();
+        let mut entries = Vec::new();
+        match parse(&source, &mut problems) {
+            Ok(root) => {
+                if let Some(file) = decode::<File>(&source, &root, &mut problems) {
+                    entries = file.deviations;
+                }
+                for (number, entry) in entries.iter_mut().enumerate() {
+                    let terms = entry.cases.iter().map(String::as_str);
+                    match Filter::parse(terms, cases) {
+                        Ok(filter) => entry.filter = filter,
+                        Err(error) => {
+                            let span = root.span_of(&format!("deviations.{number}.cases"));
+                            problems.push(Problem::at(&source, span, error.to_string()));
+                        }
+                    }
+                }
+            }
+            Err(problem) => problems.push(problem),
+        }
+        match Problems::from_list(problems) {
+            Some(problems) => Err(problems),
+            None => Ok(Deviations { entries }),
+        }
+    }
+
+    /// What is wrong with the entries as far as the cases tell: one that covers none, and one whose smallest
+    /// case it does not cover.
+    pub fn check(&self, backend: &str, cases: &[&Case]) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for entry in &self.entries {
+            let name = &entry.name;
+            if !cases.iter().any(|case| entry.covers(case)) {
+                wrong.push(format!("{backend}: the declared deviation `{name}` covers no case; take it out"));
+            } else if !cases.iter().any(|case| case.id == entry.smallest && entry.covers(case)) {
+                let smallest = &entry.smallest;
+                wrong.push(format!(
+                    "{backend}: the declared deviation `{name}` names `{smallest}` as its smallest case, which it does not cover"
+                ));
+            }
+        }
+        wrong
+    }
+}

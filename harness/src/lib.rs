@@ -1,0 +1,12 @@
+//! Is the answer right?
+//!
+//! The [`runner`] asks the oracle and every backend the same [`bn_api::Request`], [`budget`] says how far each
+//! element of a sound answer may be from the oracle's, [`judge`] compares, [`deviations`] knows what is
+//! declared, and everything that comes of it is in [`results::RunResults`], from which reports are made.
+
+pub mod budget;
+pub mod deviations;
+pub mod judge;
+pub mod oracle;
+pub mod results;
+pub mod runner;

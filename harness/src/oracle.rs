@@ -1,0 +1,49 @@
+//! The oracle: libtorch in float64 on the same bits.
+
+use std::cell::OnceCell;
+use std::collections::HashMap;
+
+use bn_api::{DType, Request, Responder, Response, StepAnswer};
+
+use crate::budget::{Accuracy, CaseBudget};
+
+/// What a case's answers are judged by: the exact ones, and the budgets, each derived when it is first
+/// needed. Computed once however many backends answer.
+pub struct Expected<'r> {
+    /// The question.
+    pub request: &'r Request,
+    /// The exact answers.
+    pub steps: Vec<StepAnswer>,
+    sound: OnceCell<CaseBudget>,
+    lesser: std::cell::RefCell<HashMap<Accuracy, std::rc::Rc<CaseBudget>>>,
+}
+
+impl<'r> Expected<'r> {
+    /// Asks the oracle: every tensor is widened to f64, which changes no number.
+    ///
+    /// # Errors
+    /// Why the oracle gave no answer.
+    pub fn ask(oracle: &mut dyn Responder, request: &'r Request) -> Result<Self, String> {
+        match oracle.respond(&request.cast(DType::F64)) {
+            Response::Answered(steps) if steps.len() == request.actions.len() + 1 => {
+                Ok(Expected { request, steps, sound: OnceCell::new(), lesser: std::cell::RefCell::default() })
+            }
+            Response::Answered(steps) => {
+                Err(format!("{} answers to {} steps", steps.len(), request.actions.len() + 1))
+            }
+            Response::Unsupported { reason } => Err(reason),
+            Response::Broken { message, .. } => Err(message),
+        }
+    }
+
+    /// The budgets of a sound answer.
+    pub fn budget(&self) -> &CaseBudget {
+        self.sound.get_or_init(|| CaseBudget::derive(self.request, &self.steps, Accuracy::Sound))
+    }
+
+    /// The budgets of a declared accuracy.
+    pub fn budget_for(&self, accuracy: Accuracy) -> std::rc::Rc<CaseBudget> {
+        let derive = || std::rc::Rc::new(CaseBudget::derive(self.request, &self.steps, accuracy));
+        std::rc::Rc::clone(self.lesser.borrow_mut().entry(accuracy).or_insert_with(derive))
+    }
+}

@@ -1,0 +1,306 @@
+//! The results of a run: what `results.json` holds, and what every report is made from.
+
+use bn_api::{DType, ErrorClass, Observable};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The version of this model; it grows when a field changes its meaning or goes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunResults {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// What was run, where and how.
+    pub run: RunInfo,
+    /// The cases, in the order of their suites.
+    pub cases: Vec<CaseInfo>,
+    /// One entry for each case and backend, by case, then in the order of the backends.
+    pub results: Vec<CaseResult>,
+    /// Declared deviations that are themselves wrong.
+    pub deviation_errors: Vec<String>,
+}
+
+/// What was run, where and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RunInfo {
+    /// The version of bncheck.
+    pub bncheck: String,
+    /// The oracle's name and version.
+    pub oracle: String,
+    /// The backends, in the order of the results' columns.
+    pub backends: Vec<BackendColumn>,
+    /// The machine.
+    pub machine: Machine,
+    /// How many cases were in flight.
+    pub jobs: usize,
+    /// Seeds of generated data, those of the cases apart; there are none yet.
+    pub seed: Option<u64>,
+    /// The command line, without the program.
+    pub flags: Vec<String>,
+    /// When the run began, in milliseconds since 1970.
+    pub started_unix_ms: u64,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// A backend of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BackendColumn {
+    /// Its name.
+    pub name: String,
+    /// The version of the library behind it.
+    pub version: String,
+    /// What it is.
+    pub about: String,
+}
+
+/// The machine of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Machine {
+    /// The operating system.
+    pub os: String,
+    /// The instruction set.
+    pub arch: String,
+    /// The processor's model, where the system says it.
+    pub cpu: Option<String>,
+    /// Processors that this process may use.
+    pub threads: usize,
+}
+
+/// A case of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseInfo {
+    /// Its id.
+    pub id: String,
+    /// Its suite.
+    pub suite: String,
+    /// The file that it is written in.
+    pub file: String,
+    /// The line of its name.
+    pub line: usize,
+    /// The largest `|mean| / sqrt(var + eps)` of any channel it normalises; nothing where no number is.
+    pub kappa: Option<f64>,
+}
+
+/// One backend's answer to one case, judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CaseResult {
+    /// The case's id.
+    pub case: String,
+    /// The backend's name.
+    pub backend: String,
+    /// The verdict on the whole.
+    pub verdict: Verdict,
+    /// Why, where the steps do not say it: the reason of a deviation, what a process said last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// The largest budget used by any tensor of any step; nothing when nothing could be measured.
+    pub budget_used: Option<f64>,
+    /// What was compared after each step; the first entry is the layer as constructed.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub steps: Vec<StepResult>,
+    /// How long the backend took to answer, in microseconds.
+    pub micros: u64,
+}
+
+/// What was compared after one step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct StepResult {
+    /// The number of the step, from 1; 0 is the layer as constructed.
+    pub step: usize,
+    /// The step's name.
+    pub action: String,
+    /// Whether an error was raised where one should be; nothing where none was and none should be.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<ErrorResult>,
+    /// The tensors.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub tensors: Vec<TensorResult>,
+}
+
+/// An error expected, raised, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ErrorResult {
+    /// Pass when both sides raise an error.
+    pub verdict: Verdict,
+    /// What should be raised.
+    pub expected: Option<RaisedError>,
+    /// What the backend raised.
+    pub got: Option<RaisedError>,
+}
+
+/// An error that was raised.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RaisedError {
+    /// Its class.
+    pub class: ErrorClass,
+    /// Its words.
+    pub message: String,
+}
+
+/// One tensor compared.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TensorResult {
+    /// Which tensor.
+    pub tensor: Observable,
+    /// The verdict on it.
+    pub verdict: Verdict,
+    /// The error of the worst element over its budget: 1.0 is the line. Nothing when no element could be
+    /// measured, as when a NaN stands where a number should.
+    pub budget_used: Option<f64>,
+    /// How many elements were compared.
+    pub total: usize,
+    /// How many of them are outside their budget.
+    pub mismatched: usize,
+    /// The worst element, where any is outside.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub worst: Option<Worst>,
+    /// What is wrong with the tensor as a whole, or why it was not compared.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub note: Option<String>,
+}
+
+/// The element that is furthest outside its budget.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Worst {
+    /// Its position along each dimension.
+    pub index: Vec<usize>,
+    /// What it should be, rounded to the tensor's dtype.
+    pub expected: Number,
+    /// What it is.
+    pub got: Number,
+    /// How many representable numbers apart the two are; nothing when one is a NaN.
+    pub ulps: Option<u64>,
+    /// How far apart they may be.
+    pub budget: Option<f64>,
+}
+
+/// A number that has lost no bit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Number {
+    /// The shortest decimal that reads back as the same number of its type.
+    pub decimal: String,
+    /// The bit pattern, in hexadecimal.
+    pub bits: String,
+}
+
+impl Number {
+    /// The number with this bit pattern of `dtype`.
+    pub fn of_bits(dtype: DType, bits: u64) -> Self {
+        let value = dtype.value_of(bits);
+        let decimal = match dtype {
+            DType::I64 => (bits as i64).to_string(),
+            _ if !value.is_finite() => value.to_string(),
+            // The shortest text of an f32 is right for the half types as well: their numbers are f32s.
+            DType::F64 => format!("{value:?}"),
+            _ => format!("{:?}", value as f32),
+        };
+        Number { decimal, bits: format!("{bits:#0width$x}", width = 2 + 2 * dtype.size()) }
+    }
+}
+
+/// A verdict, on a tensor or on a whole case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Pass,
+    /// Not as it should be.
+    Fail,
+    /// Not as it should be, and declared.
+    Known,
+    /// Declared not to be as it should, but it is: the declaration must go.
+    Fixed,
+    /// The backend has no way to express it.
+    Unsupported,
+    /// The backend could not be asked, or its answer not be read.
+    Error,
+    /// The backend's process ended before it answered.
+    Crash,
+    /// The backend did not answer in time.
+    Timeout,
+    /// The oracle itself is in doubt.
+    Suspect,
+    /// Nothing was really compared.
+    Vacuous,
+}
+
+impl Verdict {
+    /// All of them, in the order in which summaries show them.
+    pub const ALL: [Verdict; 10] = [
+        Verdict::Pass,
+        Verdict::Known,
+        Verdict::Unsupported,
+        Verdict::Fail,
+        Verdict::Fixed,
+        Verdict::Error,
+        Verdict::Crash,
+        Verdict::Timeout,
+        Verdict::Suspect,
+        Verdict::Vacuous,
+    ];
+
+    /// The name in files and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "fail",
+            Verdict::Known => "known",
+            Verdict::Fixed => "fixed",
+            Verdict::Unsupported => "unsupported",
+            Verdict::Error => "error",
+            Verdict::Crash => "crash",
+            Verdict::Timeout => "timeout",
+            Verdict::Suspect => "suspect",
+            Verdict::Vacuous => "vacuous",
+        }
+    }
+
+    /// Whether a run may have this verdict and still be as expected.
+    pub const fn is_expected(self) -> bool {
+        matches!(self, Verdict::Pass | Verdict::Known | Verdict::Unsupported)
+    }
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl RunResults {
+    /// The results of one backend.
+    pub fn of_backend<'a>(&'a self, backend: &'a str) -> impl Iterator<Item = &'a CaseResult> {
+        self.results.iter().filter(move |result| result.backend == backend)
+    }
+
+    /// The results that are not as expected.
+    pub fn unexpected(&self) -> impl Iterator<Item = &CaseResult> {
+        self.results.iter().filter(|result| !result.verdict.is_expected())
+    }
+
+    /// Whether everything is as expected and something was compared.
+    pub fn as_expected(&self) -> bool {
+        let compared =
+            self.results.iter().any(|result| matches!(result.verdict, Verdict::Pass | Verdict::Known));
+        compared && self.unexpected().next().is_none() && self.deviation_errors.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_shown_as_short_as_their_type_allows() {
+        let number = |dtype: DType, value: f64| Number::of_bits(dtype, dtype.bits_of(value));
+        assert_eq!(number(DType::F32, 0.1).decimal, "0.1");
+        assert_eq!(number(DType::F32, 0.1).bits, "0x3dcccccd");
+        assert_eq!(number(DType::F64, 0.1).bits, "0x3fb999999999999a");
+        assert_eq!(number(DType::F16, 1.0).bits, "0x3c00");
+        assert_eq!(number(DType::F16, f64::NEG_INFINITY).decimal, "-inf");
+        assert_eq!(number(DType::I64, 3.0).bits, "0x0000000000000003");
+    }
+}

@@ -1,0 +1,361 @@
+//! Takes cases to the oracle and to every backend, in parallel, and collects the judgements in order.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use bn_api::{Outcome, Request, Responder, Response, StepAnswer};
+use bn_cases::Case;
+
+use crate::deviations::{Affected, Deviation, Deviations};
+use crate::judge::{check_published, compare_declared, judge};
+use crate::oracle::Expected;
+use crate::results::{
+    BackendColumn, CaseInfo, CaseResult, Machine, RunInfo, RunResults, SCHEMA_VERSION, StepResult, Verdict,
+};
+
+/// Everyone who answers, for one worker thread.
+pub struct Lineup {
+    /// libtorch, asked in float64.
+    pub oracle: Box<dyn Responder>,
+    /// The backends, in the order of the results' columns.
+    pub backends: Vec<Box<dyn Responder>>,
+}
+
+/// How to run.
+pub struct Options<'a> {
+    /// How many cases are in flight.
+    pub jobs: usize,
+    /// The declared deviations, one for each backend of the lineup.
+    pub deviations: &'a [Deviations],
+    /// Whether the cases are all there are, so that a deviation that no case needs is an error.
+    pub complete: bool,
+    /// The version of bncheck.
+    pub bncheck: &'a str,
+    /// The command line, for the record.
+    pub flags: Vec<String>,
+}
+
+/// Called after each case with the number of cases done and the case's results.
+pub type Progress<'a> = dyn FnMut(usize, &[CaseResult]) + 'a;
+
+/// Runs `cases`. `open` makes a lineup for each thread.
+///
+/// # Errors
+/// When no lineup can be had.
+pub fn run<E: Send>(
+    cases: &[&Case],
+    open: &(dyn Fn() -> Result<Lineup, E> + Sync),
+    options: Options<'_>,
+    progress: &mut Progress<'_>,
+) -> Result<RunResults, E> {
+    let started = Instant::now();
+    let started_unix_ms =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
+    let jobs = options.jobs.clamp(1, cases.len().max(1));
+    let next = AtomicUsize::new(0);
+    let columns: Mutex<Option<Columns>> = Mutex::new(None);
+    let (send, receive) = mpsc::channel::<(usize, CaseInfo, Vec<Judged>)>();
+    let mut done: Vec<Option<(CaseInfo, Vec<Judged>)>> = cases.iter().map(|_| None).collect();
+    let opened: Result<Vec<()>, E> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs)
+            .map(|_| {
+                let (send, next, columns, options) = (send.clone(), &next, &columns, &options);
+                scope.spawn(move || {
+                    let mut lineup = open()?;
+                    if let Ok(mut columns) = columns.lock() {
+                        columns.get_or_insert_with(|| Columns::of(&lineup));
+                    }
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        let Some(case) = cases.get(index) else { return Ok(()) };
+                        let (info, judged) = run_case(case, &mut lineup, options.deviations);
+                        if send.send((index, info, judged)).is_err() {
+                            return Ok(());
+                        }
+                    }
+                })
+            })
+            .collect();
+        drop(send);
+        for (finished, (index, info, judged)) in receive.iter().enumerate() {
+            let results: Vec<CaseResult> = judged.iter().map(|judged| judged.result.clone()).collect();
+            progress(finished + 1, &results);
+            done[index] = Some((info, judged));
+        }
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    opened?;
+    let columns = columns.into_inner().ok().flatten().unwrap_or_default();
+    let (mut infos, mut judged) = (Vec::new(), Vec::new());
+    for (info, of_case) in done.into_iter().flatten() {
+        infos.push(info);
+        judged.extend(of_case);
+    }
+    let deviation_errors = deviation_errors(cases, &columns.backends, &options, &judged);
+    Ok(RunResults {
+        schema_version: SCHEMA_VERSION,
+        run: RunInfo {
+            bncheck: options.bncheck.to_owned(),
+            oracle: columns.oracle,
+            backends: columns.backends,
+            machine: machine(),
+            jobs,
+            seed: None,
+            flags: options.flags,
+            started_unix_ms,
+            duration_ms: started.elapsed().as_millis() as u64,
+        },
+        cases: infos,
+        results: judged.into_iter().map(|judged| judged.result).collect(),
+        deviation_errors,
+    })
+}
+
+#[derive(Default)]
+struct Columns {
+    oracle: String,
+    backends: Vec<BackendColumn>,
+}
+
+impl Columns {
+    fn of(lineup: &Lineup) -> Self {
+        let column = |responder: &dyn Responder| {
+            let info = responder.info();
+            BackendColumn {
+                name: info.name.clone(),
+                version: info.version.clone(),
+                about: info.about.clone(),
+            }
+        };
+        Columns {
+            oracle: format!("{} in float64", lineup.oracle.info().version),
+            backends: lineup.backends.iter().map(|backend| column(backend.as_ref())).collect(),
+        }
+    }
+}
+
+/// A result, and which declared deviations it needed.
+struct Judged {
+    result: CaseResult,
+    needed: Vec<usize>,
+}
+
+fn run_case(case: &Case, lineup: &mut Lineup, deviations: &[Deviations]) -> (CaseInfo, Vec<Judged>) {
+    let request = Request::from_case(case);
+    let expected = Expected::ask(lineup.oracle.as_mut(), &request);
+    let doubts =
+        expected.as_ref().map(|expected| check_published(expected, &case.published)).unwrap_or_default();
+    let names = step_names(case);
+    let mut judged = Vec::with_capacity(lineup.backends.len());
+    for (number, backend) in lineup.backends.iter_mut().enumerate() {
+        let asked = Instant::now();
+        let response = backend.respond(&request);
+        let micros = asked.elapsed().as_micros() as u64;
+        let declared: Vec<(usize, &Deviation)> = deviations
+            .get(number)
+            .into_iter()
+            .flat_map(|deviations| deviations.entries.iter().enumerate())
+            .filter(|(_, entry)| entry.covers(case))
+            .collect();
+        let mut needed = Vec::new();
+        let verdict = match &expected {
+            Err(why) => Overall::new(Verdict::Suspect, format!("the oracle gave no answer: {why}")),
+            Ok(_) if !doubts.is_empty() => Overall::new(Verdict::Suspect, doubts.join("; ")),
+            Ok(expected) => {
+                let context =
+                    Context { expected, backend: backend.as_ref(), names: &names, declared: &declared };
+                context.verdict(&response, &mut needed)
+            }
+        };
+        judged.push(Judged {
+            result: CaseResult {
+                case: case.id.clone(),
+                backend: backend.info().name.clone(),
+                verdict: verdict.verdict,
+                reason: verdict.reason,
+                budget_used: largest_budget(&verdict.steps),
+                steps: verdict.steps,
+                micros,
+            },
+            needed,
+        });
+    }
+    let info = CaseInfo {
+        id: case.id.clone(),
+        suite: case.suite.clone(),
+        file: case.place.file.clone(),
+        line: case.place.line,
+        kappa: expected.ok().map(|expected| expected.budget().kappa).filter(|kappa| kappa.is_finite()),
+    };
+    (info, judged)
+}
+
+/// The steps' names, the new layer first.
+pub fn step_names(case: &Case) -> Vec<&'static str> {
+    std::iter::once("new layer").chain(case.script.iter().map(bn_cases::case::Action::name)).collect()
+}
+
+struct Overall {
+    verdict: Verdict,
+    reason: Option<String>,
+    steps: Vec<StepResult>,
+}
+
+impl Overall {
+    fn new(verdict: Verdict, reason: String) -> Self {
+        Overall { verdict, reason: Some(reason), steps: Vec::new() }
+    }
+}
+
+struct Context<'a> {
+    expected: &'a Expected<'a>,
+    backend: &'a dyn Responder,
+    names: &'a [&'static str],
+    declared: &'a [(usize, &'a Deviation)],
+}
+
+impl Context<'_> {
+    fn verdict(&self, response: &Response, needed: &mut Vec<usize>) -> Overall {
+        match response {
+            Response::Unsupported { reason } => Overall::new(Verdict::Unsupported, reason.clone()),
+            Response::Broken { how: Outcome::Error, message } => {
+                Overall::new(Verdict::Error, message.clone())
+            }
+            Response::Broken { how: Outcome::Crash, message } => {
+                match self.declared.iter().find(|(_, entry)| entry.covers_what(Affected::Crash)) {
+                    Some((number, entry)) => {
+                        needed.push(*number);
+                        Overall::new(Verdict::Known, describe(entry))
+                    }
+                    None => Overall::new(Verdict::Crash, message.clone()),
+                }
+            }
+            Response::Answered(answers) if answers.len() != self.expected.steps.len() => {
+                let message = format!("{} answers to {} steps", answers.len(), self.expected.steps.len());
+                Overall::new(Verdict::Error, message)
+            }
+            Response::Answered(answers) => self.judged(answers, needed),
+        }
+    }
+
+    fn judged(&self, answers: &[StepAnswer], needed: &mut Vec<usize>) -> Overall {
+        let budget = self.expected.budget();
+        let mut steps = judge(self.expected, budget, answers, self.backend.info(), self.names);
+        for (step, answer) in steps.iter_mut().zip(answers) {
+            self.declare(step, answer, needed);
+        }
+        let verdicts = || {
+            let errors = steps.iter().filter_map(|step| step.error.as_ref().map(|error| error.verdict));
+            errors.chain(steps.iter().flat_map(|step| step.tensors.iter().map(|tensor| tensor.verdict)))
+        };
+        let compared = steps
+            .iter()
+            .any(|step| step.error.is_some() || step.tensors.iter().any(|tensor| tensor.total > 0));
+        let no_longer =
+            self.declared.iter().find(|(number, entry)| entry.accuracy.is_none() && !needed.contains(number));
+        let (verdict, reason) = if verdicts().any(|verdict| verdict == Verdict::Fail) {
+            (Verdict::Fail, None)
+        } else if verdicts().any(|verdict| verdict == Verdict::Suspect) {
+            (Verdict::Suspect, None)
+        } else if let Some((_, entry)) = no_longer {
+            let reason = format!("the declared deviation `{}` does not occur here any more", entry.name);
+            (Verdict::Fixed, Some(reason))
+        } else if !needed.is_empty() {
+            let entries = self.declared.iter().filter(|(number, _)| needed.contains(number));
+            (Verdict::Known, Some(entries.map(|(_, entry)| describe(entry)).collect::<Vec<_>>().join("\n")))
+        } else if !compared {
+            (Verdict::Vacuous, Some("nothing was compared".to_owned()))
+        } else {
+            (Verdict::Pass, None)
+        };
+        Overall { verdict, reason, steps }
+    }
+
+    /// Turns failures that are declared into known ones.
+    fn declare(&self, step: &mut StepResult, answer: &StepAnswer, needed: &mut Vec<usize>) {
+        let mut need = |number: usize| {
+            if !needed.contains(&number) {
+                needed.push(number);
+            }
+        };
+        if let Some(error) = &mut step.error
+            && error.verdict == Verdict::Fail
+            && let Some((number, _)) =
+                self.declared.iter().find(|(_, entry)| entry.covers_what(Affected::Error))
+        {
+            error.verdict = Verdict::Known;
+            need(*number);
+        }
+        for tensor in &mut step.tensors {
+            if tensor.verdict != Verdict::Fail {
+                continue;
+            }
+            let covering =
+                self.declared.iter().filter(|(_, entry)| entry.covers_what(Affected::Tensor(tensor.tensor)));
+            for (number, entry) in covering {
+                let within_class = entry.accuracy.is_none_or(|accuracy| {
+                    compare_declared(self.expected, accuracy, step.step, tensor.tensor, answer)
+                });
+                if within_class {
+                    tensor.verdict = Verdict::Known;
+                    need(*number);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn describe(entry: &Deviation) -> String {
+    format!("{}: {} ({})", entry.name, entry.reason.trim(), entry.link)
+}
+
+fn largest_budget(steps: &[StepResult]) -> Option<f64> {
+    steps.iter().flat_map(|step| &step.tensors).filter_map(|tensor| tensor.budget_used).reduce(f64::max)
+}
+
+/// Entries that cover nothing, and, where every case was run, entries that no case needed.
+fn deviation_errors(
+    cases: &[&Case],
+    backends: &[BackendColumn],
+    options: &Options<'_>,
+    judged: &[Judged],
+) -> Vec<String> {
+    if !options.complete {
+        return Vec::new();
+    }
+    let mut errors = Vec::new();
+    for (backend, deviations) in backends.iter().zip(options.deviations) {
+        errors.extend(deviations.check(&backend.name, cases));
+        for (number, entry) in deviations.entries.iter().enumerate() {
+            let needed = judged
+                .iter()
+                .any(|judged| judged.result.backend == backend.name && judged.needed.contains(&number));
+            if !needed && cases.iter().any(|case| entry.covers(case)) {
+                let name = &entry.name;
+                errors.push(format!(
+                    "{}: no case needs the declared deviation `{name}`; take it out",
+                    backend.name
+                ));
+            }
+        }
+    }
+    errors
+}
+
+fn machine() -> Machine {
+    let model = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("model name"))?;
+        Some(line.split_once(':')?.1.trim().to_owned())
+    });
+    Machine {
+        os: std::env::consts::OS.to_owned(),
+        arch: std::env::consts::ARCH.to_owned(),
+        cpu: model,
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    }
+}
