@@ -1,0 +1,113 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const FILTER_HELP: &str = "\
+Filters: a list of terms, the same for every command.
+  PATTERN        ids that contain the text, or match it where it has * or ?; of several, one must match
+  !PATTERN       leaves ids out
+  FIELD=V[,V]    a field (layer.momentum, dtype, kind, steps, trains …) or a matrix axis; all must match
+  FIELD!=V[,V]   the other way round";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all as expected · 1 a mismatch, or a declared deviation that no longer occurs · 2 usage ·
+3 bad case file · 4 nothing selected · 5 oracle or backend missing · 6 baseline missing · 70 a bug in bncheck";
+
+/// Does this batch normalization do what PyTorch's does?
+#[derive(Debug, Parser)]
+#[command(name = "bncheck", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Files or folders of suites, instead of the checkout's cases/suites.
+    #[arg(long, global = true, value_name = "PATH", num_args = 1.., help_heading = "Cases")]
+    pub suites: Vec<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the ids of cases.
+    #[command(after_help = FILTER_HELP)]
+    List {
+        /// Which cases; all when left out.
+        filter: Vec<String>,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Run cases on backends and judge every answer.
+    #[command(
+        after_help = FILTER_HELP,
+        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck run\n  bncheck run 'pitfalls/*' dtype=f32 --backend candle\n  bncheck run layer.momentum=null --format json\n\n{EXIT_CODES}")
+    )]
+    Run(RunArgs),
+    /// Run one case again and print every step and tensor.
+    Replay {
+        /// The case's id.
+        id: String,
+        #[command(flatten)]
+        backends: Backends,
+        /// How to print the results.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Say what a case is: what it shows, its layer, data and steps, and who is known to deviate.
+    Explain {
+        /// The case's id.
+        id: String,
+    },
+    /// Say what is installed, which backends are usable, and what to type where one is not.
+    Doctor {
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Print the JSON Schema of suite files.
+    Schema,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// The arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which cases; all when left out.
+    pub filter: Vec<String>,
+    #[command(flatten)]
+    pub backends: Backends,
+    /// How many cases are in flight; as many as there are processors when left out.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+    /// Where results.json goes; the previous one becomes results.old.json beside it.
+    #[arg(long, value_name = "FOLDER", default_value = "target/bncheck")]
+    pub output: PathBuf,
+}
+
+/// Which backends.
+#[derive(Debug, Args)]
+pub struct Backends {
+    /// Which backends; all when left out.
+    #[arg(long = "backend", short, value_name = "NAME", value_delimiter = ',')]
+    pub names: Vec<String>,
+}
+
+/// How a command prints what it has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// For people; changes without notice.
+    #[default]
+    Human,
+    /// For programs; versioned.
+    Json,
+}

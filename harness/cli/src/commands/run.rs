@@ -1,0 +1,90 @@
+//! `bncheck run` and `bncheck replay`.
+
+use std::path::PathBuf;
+
+use bn_cases::Case;
+use bn_harness::deviations::Deviations;
+use bn_harness::results::RunResults;
+use bn_harness::runner::{self, Lineup, Options};
+use bn_reports::{json, terminal};
+
+use crate::args::{Backends, Format, RunArgs};
+use crate::backends::{self, Entry};
+use crate::commands::{print, program};
+use crate::exit::{CliError, Outcome};
+use crate::progress::Progress;
+use crate::selection::Cases;
+
+/// Runs cases, prints what came of it and writes `results.json`.
+pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
+    let cases = Cases::load(suites)?;
+    let selected = cases.select(&args.filter)?;
+    let entries = backends::select(&args.backends.names)?;
+    let jobs = args
+        .jobs
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let complete = cases.own && args.filter.is_empty();
+    let mut progress = Progress::new(selected.len());
+    let results = execute(&cases, &selected, &entries, jobs, complete, &mut progress)?;
+    progress.finish();
+    let path = json::write(&results, &args.output)?;
+    match args.format {
+        Format::Human => print(&terminal::run(&results, &program()))?,
+        Format::Json => print(&json::to_string(&results))?,
+    }
+    eprintln!("results: {}", path.display());
+    Ok(outcome(&results))
+}
+
+/// Runs one case and prints everything about it.
+pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) -> Result<Outcome, CliError> {
+    let cases = Cases::load(suites)?;
+    let case = cases.by_id(id)?;
+    let entries = backends::select(&names.names)?;
+    let mut progress = Progress::new(1);
+    let results = execute(&cases, &[case], &entries, 1, false, &mut progress)?;
+    progress.finish();
+    match format {
+        Format::Json => print(&json::to_string(&results))?,
+        Format::Human => {
+            let blocks: Vec<String> = results.results.iter().map(terminal::full).collect();
+            print(&format!("{}\n{}", blocks.join("\n"), terminal::summary(&results)))?;
+        }
+    }
+    Ok(outcome(&results))
+}
+
+fn outcome(results: &RunResults) -> Outcome {
+    if results.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch }
+}
+
+fn execute(
+    cases: &Cases,
+    selected: &[&Case],
+    entries: &[&'static Entry],
+    jobs: usize,
+    complete: bool,
+    progress: &mut Progress,
+) -> Result<RunResults, CliError> {
+    let all = cases.all();
+    let deviations = if cases.own {
+        entries.iter().map(|entry| entry.deviations(&all)).collect::<Result<Vec<_>, _>>()?
+    } else {
+        // Declared deviations speak of the checkout's own suites by id.
+        vec![Deviations::default(); entries.len()]
+    };
+    let open = || -> Result<Lineup, CliError> {
+        Ok(Lineup {
+            oracle: backends::open_oracle()?,
+            backends: entries.iter().map(|entry| entry.open()).collect::<Result<_, _>>()?,
+        })
+    };
+    let options = Options {
+        jobs,
+        deviations: &deviations,
+        complete,
+        bncheck: env!("CARGO_PKG_VERSION"),
+        flags: std::env::args().skip(1).collect(),
+    };
+    runner::run(selected, &open, options, &mut |done, results| progress.case_done(done, results))
+}

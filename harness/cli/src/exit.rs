@@ -1,0 +1,131 @@
+//! Exit codes and the errors behind them.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bn_api::wire::WorkerError;
+use bn_cases::{FilterError, Problems};
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// How a command ends when nothing went wrong with bncheck itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// 0: all as expected.
+    AsExpected,
+    /// 1: a mismatch, or a deviation that is fixed.
+    Mismatch,
+    /// 5: something that is needed is missing (`doctor` has said what).
+    Missing,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        ExitCode::from(match outcome {
+            Outcome::AsExpected => 0,
+            Outcome::Mismatch => 1,
+            Outcome::Missing => 5,
+        })
+    }
+}
+
+/// What stops a command. The variants are the rows of the table of exit codes in the README.
+#[derive(Debug, Error, Diagnostic)]
+pub enum CliError {
+    /// A filter is not part of the grammar.
+    #[error(transparent)]
+    #[diagnostic(help(
+        "terms: PATTERN, !PATTERN, FIELD=VALUE[,VALUE], FIELD!=VALUE; see `bncheck list --help`"
+    ))]
+    Filter(#[from] FilterError),
+    /// A backend's name is unknown.
+    #[error("there is no backend `{name}`")]
+    #[diagnostic(help("{guess}the backends are: {known}"))]
+    UnknownBackend {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+        /// What may have been meant.
+        guess: String,
+    },
+    /// No case has this id.
+    #[error("there is no case `{id}`")]
+    #[diagnostic(help("{guess}`bncheck list` prints all ids"))]
+    UnknownCase {
+        /// The id.
+        id: String,
+        /// What may have been meant.
+        guess: String,
+    },
+    /// Case files are wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Cases(#[from] Problems),
+    /// There are no suites to read.
+    #[error("there are no suites: {}", place.display())]
+    #[diagnostic(help("run bncheck inside a checkout of it, or name files or folders with --suites"))]
+    NoSuites {
+        /// Where they should be.
+        place: PathBuf,
+    },
+    /// A filter takes no case.
+    #[error("no case is selected by {terms}")]
+    #[diagnostic(help(
+        "`bncheck list` prints all ids; of several ids one has to match, of several FIELD=VALUE terms all"
+    ))]
+    NothingSelected {
+        /// The filter.
+        terms: String,
+    },
+    /// libtorch is not there.
+    #[error("libtorch 2.11.0 is not installed here: {why}")]
+    #[diagnostic(help(
+        "`just setup` installs it (or set LIBTORCH to a libtorch 2.11.0); `bncheck doctor` says more"
+    ))]
+    NoLibtorch {
+        /// What was looked for.
+        why: String,
+    },
+    /// The worker's program is not there.
+    #[error("the worker {} is missing", path.display())]
+    #[diagnostic(help("`cargo build --workspace --bins` builds it beside bncheck"))]
+    NoWorker {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The worker does not start.
+    #[error("the backend `{backend}` is not to be had: {error}")]
+    #[diagnostic(help("`bncheck doctor` says what is missing"))]
+    Worker {
+        /// The backend.
+        backend: String,
+        /// Why.
+        error: WorkerError,
+    },
+    /// Nothing can be written.
+    #[error(transparent)]
+    Write(#[from] bn_reports::json::WriteError),
+    /// Standard output failed.
+    #[error("cannot write to standard output: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl CliError {
+    /// The exit code, by the table.
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            CliError::Filter(_)
+            | CliError::UnknownBackend { .. }
+            | CliError::UnknownCase { .. }
+            | CliError::Write(_)
+            | CliError::Output(_) => 2,
+            CliError::Cases(_) => 3,
+            CliError::NoSuites { .. } | CliError::NothingSelected { .. } => 4,
+            CliError::NoLibtorch { .. } | CliError::NoWorker { .. } | CliError::Worker { .. } => 5,
+        })
+    }
+}
+
+/// The exit code of a panic: a bug in bncheck.
+pub const BUG: u8 = 70;

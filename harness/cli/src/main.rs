@@ -1,0 +1,76 @@
+//! `bncheck`: the command line.
+
+mod args;
+mod backends;
+mod commands;
+mod exit;
+mod progress;
+mod selection;
+
+use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use miette::{GraphicalReportHandler, GraphicalTheme, Report};
+
+use args::{Cli, Command};
+use exit::{BUG, CliError, Outcome};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = std::panic::catch_unwind(|| run(&cli));
+    match result {
+        Ok(Ok(outcome)) => outcome.into(),
+        // Whoever reads us has enough: `bncheck list | head`.
+        Ok(Err(CliError::Output(error))) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Ok(Err(error)) => {
+            let code = error.code();
+            report(error);
+            code
+        }
+        Err(_) => {
+            eprintln!(
+                "\nThis is a bug in bncheck. Please report it with the command line and the message above."
+            );
+            ExitCode::from(BUG)
+        }
+    }
+}
+
+fn run(cli: &Cli) -> Result<Outcome, CliError> {
+    // Lets a test see how a bug of bncheck ends.
+    assert!(std::env::var_os("BNCHECK_TEST_PANIC").is_none(), "asked to panic by BNCHECK_TEST_PANIC");
+    match &cli.command {
+        Command::List { filter, format } => commands::list::list(&cli.suites, filter, *format),
+        Command::Run(args) => commands::run::run(&cli.suites, args),
+        Command::Replay { id, backends, format } => commands::run::replay(&cli.suites, id, backends, *format),
+        Command::Explain { id } => commands::explain::explain(&cli.suites, id),
+        Command::Doctor { format } => commands::doctor::doctor(*format),
+        Command::Schema => {
+            let schema = bn_cases::format::json_schema();
+            commands::print(&format!(
+                "{}\n",
+                serde_json::to_string_pretty(&schema).map_err(std::io::Error::from)?
+            ))?;
+            Ok(Outcome::AsExpected)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            let mut command = <Cli as clap::CommandFactory>::command();
+            clap_complete::generate(*shell, &mut command, "bncheck", &mut script);
+            commands::print(&String::from_utf8_lossy(&script))?;
+            Ok(Outcome::AsExpected)
+        }
+    }
+}
+
+fn report(error: CliError) {
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let theme = if colours { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut text = String::new();
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100);
+    if handler.render_report(&mut text, Report::new(error).as_ref()).is_err() {
+        "the error could not be shown".clone_into(&mut text);
+    }
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+}

@@ -1,0 +1,82 @@
+//! Which cases a command speaks of.
+
+use std::path::{Path, PathBuf};
+
+use bn_cases::{Case, Filter, Suite, did_you_mean, load};
+
+use crate::exit::CliError;
+
+/// All cases there are.
+pub struct Cases {
+    suites: Vec<Suite>,
+    /// Whether these are the checkout's own suites, which the declared deviations speak of.
+    pub own: bool,
+}
+
+impl Cases {
+    /// Reads the suites at `paths`, or, when none is named, `cases/suites` in this folder or one above it.
+    ///
+    /// # Errors
+    /// When there are none, or something is wrong with one.
+    pub fn load(paths: &[PathBuf]) -> Result<Self, CliError> {
+        let suites = if paths.is_empty() { load(&[find_suites()?])? } else { load(paths)? };
+        if suites.iter().all(|suite| suite.cases.is_empty()) {
+            return Err(CliError::NoSuites {
+                place: paths.first().cloned().unwrap_or_else(|| "cases/suites".into()),
+            });
+        }
+        Ok(Cases { suites, own: paths.is_empty() })
+    }
+
+    /// All cases, in the order of their suites.
+    pub fn all(&self) -> Vec<&Case> {
+        self.suites.iter().flat_map(|suite| &suite.cases).collect()
+    }
+
+    /// The cases that a filter takes.
+    ///
+    /// # Errors
+    /// When the filter is not part of the grammar, or takes none.
+    pub fn select(&self, terms: &[String]) -> Result<Vec<&Case>, CliError> {
+        let all = self.all();
+        // An id with its brackets is not a pattern: taken literally it is exactly one case.
+        if let [term] = terms
+            && let Some(case) = all.iter().find(|case| case.id == *term)
+        {
+            return Ok(vec![case]);
+        }
+        let filter = Filter::parse(terms.iter().map(String::as_str), &all)?;
+        let selected: Vec<&Case> = all.into_iter().filter(|case| filter.matches(case)).collect();
+        if selected.is_empty() {
+            let quoted: Vec<String> = terms.iter().map(|term| format!("`{term}`")).collect();
+            return Err(CliError::NothingSelected { terms: quoted.join(" ") });
+        }
+        Ok(selected)
+    }
+
+    /// The case with this id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn by_id(&self, id: &str) -> Result<&Case, CliError> {
+        let all = self.all();
+        all.iter().find(|case| case.id == id).copied().ok_or_else(|| {
+            let guess = did_you_mean(id, all.iter().map(|case| case.id.as_str()));
+            CliError::UnknownCase {
+                id: id.to_owned(),
+                guess: guess.map(|guess| guess + " ").unwrap_or_default(),
+            }
+        })
+    }
+}
+
+fn find_suites() -> Result<PathBuf, CliError> {
+    let here = std::env::current_dir()?;
+    let suites = Path::new("cases/suites");
+    // Shown as the user would write it.
+    if here.join(suites).is_dir() {
+        return Ok(suites.to_owned());
+    }
+    let above = here.ancestors().map(|folder| folder.join(suites)).find(|path| path.is_dir());
+    above.ok_or_else(|| CliError::NoSuites { place: here.join(suites) })
+}

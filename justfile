@@ -1,0 +1,85 @@
+# The front door. `just` lists the recipes; README.md says where to start.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# The built bncheck, wherever the target directory is (CARGO_TARGET_DIR, build.target-dir).
+bncheck := '"$(cargo metadata --format-version 1 --no-deps --locked | sed -E ' + to_target_dir + ')/debug/bncheck"'
+to_target_dir := quote('s/.*"target_directory":"([^"]*)".*/\1/')
+no_insta := quote("cargo-insta is missing. Install it: cargo install --locked cargo-insta")
+
+# List the recipes
+[private]
+default:
+    @just --justfile {{ quote(justfile()) }} --list --unsorted
+
+# Run every case on every backend and print the verdicts; arguments go to `bncheck run`
+[no-exit-message]
+[positional-arguments]
+conformance *ARGS: build
+    @{{ bncheck }} run "$@"
+
+# Run any bncheck command: `just run list`, `just run explain ID`
+[no-exit-message]
+[positional-arguments]
+run *ARGS: build
+    @{{ bncheck }} "$@"
+
+# Say what is installed, which backends are usable, and how to mend what is not
+[no-exit-message]
+doctor: build
+    @{{ bncheck }} doctor
+
+# Run the tests; arguments go to `cargo test`
+[no-exit-message]
+[positional-arguments]
+test *ARGS: setup
+    cargo test --locked --workspace "$@"
+
+# Check all that CI checks: format, spelling, dependencies, lints, tests
+ready: check-fmt check-spelling check-dependencies lint test
+
+# Format the code
+fmt:
+    cargo fmt --all
+
+# Lint the code; a warning is an error
+[no-exit-message]
+lint: setup
+    cargo clippy --locked --workspace --all-targets -- -D warnings
+
+# Find or install libtorch 2.11.0 and link it as .libtorch
+[no-exit-message]
+setup:
+    @backends/libtorch/setup
+
+# Build the binaries
+[no-exit-message]
+build: setup
+    cargo build --locked --workspace --bins
+
+# Regenerate the committed JSON Schema of the case format
+schema: build
+    {{ bncheck }} schema > cases/schema/suite.schema.json.new
+    mv cases/schema/suite.schema.json.new cases/schema/suite.schema.json
+
+# Look at changed snapshots one by one and accept or reject them
+[no-exit-message]
+review:
+    @cargo insta --version > /dev/null 2>&1 || { echo {{ no_insta }} >&2; exit 1; }
+    cargo insta review
+
+[no-exit-message]
+[private]
+check-fmt:
+    cargo fmt --all --check
+
+[no-exit-message]
+[private]
+check-spelling:
+    tools=$(.ci/tools typos) && PATH="$tools:$PATH" typos
+
+# Advisories are left out: they need a database from the network and change without a commit.
+[no-exit-message]
+[private]
+check-dependencies:
+    tools=$(.ci/tools cargo-deny) && PATH="$tools:$PATH" cargo deny --locked check licenses bans sources

@@ -1,0 +1,220 @@
+//! Results as text for a terminal.
+
+use std::fmt::Write as _;
+
+use bn_harness::results::{CaseResult, ErrorResult, RunResults, StepResult, TensorResult, Verdict, Worst};
+
+use crate::style::{BOLD, DIM, harmless, of, paint};
+
+/// How many mismatching cases are shown in full after a run.
+const SHOWN_IN_FULL: usize = 10;
+
+/// What to type to see one case again.
+pub fn replay_line(program: &str, result: &CaseResult) -> String {
+    format!("{program} replay '{}' --backend {}", harmless(&result.case), result.backend)
+}
+
+/// The end of a run: what is not as expected, then the table of verdicts. `program` is how the user called
+/// bncheck, for the lines to copy.
+pub fn run(results: &RunResults, program: &str) -> String {
+    let mut text = String::new();
+    let unexpected: Vec<&CaseResult> = results.unexpected().collect();
+    for result in unexpected.iter().take(SHOWN_IN_FULL) {
+        text += &mismatch(results, result, program);
+        text.push('\n');
+    }
+    if unexpected.len() > SHOWN_IN_FULL {
+        let rest = unexpected.len() - SHOWN_IN_FULL;
+        let _ = writeln!(text, "… and {rest} more, all of them in results.json\n");
+    }
+    for error in &results.deviation_errors {
+        let _ = writeln!(text, "{}  {error}", paint(of(Verdict::Error), "deviations"));
+    }
+    text + &summary(results)
+}
+
+/// The table of verdicts and the line below it.
+pub fn summary(results: &RunResults) -> String {
+    let counted = |backend: &str, verdict: Verdict| {
+        results.of_backend(backend).filter(|result| result.verdict == verdict).count()
+    };
+    let shown: Vec<Verdict> = Verdict::ALL
+        .into_iter()
+        .filter(|&verdict| {
+            verdict == Verdict::Pass || results.results.iter().any(|result| result.verdict == verdict)
+        })
+        .collect();
+    let name_width = results.run.backends.iter().map(|backend| backend.name.len()).max().unwrap_or(0).max(7);
+    let mut text = format!("{BOLD}{:name_width$}{BOLD:#}", "backend");
+    for verdict in &shown {
+        let _ = write!(text, "  {:>11}", verdict.name());
+    }
+    let _ = writeln!(text, "  {:>11}  version", "budget used");
+    for backend in &results.run.backends {
+        let _ = write!(text, "{BOLD}{:name_width$}{BOLD:#}", backend.name);
+        for &verdict in &shown {
+            let count = counted(&backend.name, verdict);
+            let style = if count == 0 { DIM } else { of(verdict) };
+            let _ = write!(text, "  {style}{count:>11}{style:#}");
+        }
+        // The worst of what passed: how close the backend comes to the line.
+        let passed = results.of_backend(&backend.name).filter(|result| result.verdict == Verdict::Pass);
+        let used = passed.filter_map(|result| result.budget_used).reduce(f64::max);
+        let used = used.map_or_else(|| "-".to_owned(), budget_used);
+        let _ = writeln!(text, "  {used:>11}  {DIM}{}{DIM:#}", backend.version);
+    }
+    let _ = writeln!(
+        text,
+        "\n{} cases × {} backends against {} in {:.1} s, {} at a time",
+        results.cases.len(),
+        results.run.backends.len(),
+        results.run.oracle,
+        results.run.duration_ms as f64 / 1000.0,
+        results.run.jobs,
+    );
+    let outcome = if results.as_expected() {
+        paint(of(Verdict::Pass), "all as expected")
+    } else {
+        let count = results.unexpected().count() + results.deviation_errors.len();
+        paint(of(Verdict::Fail), &format!("{count} not as expected"))
+    };
+    let _ = writeln!(text, "{outcome}");
+    text
+}
+
+/// One result that is not as expected: where it is written, what differs first, how to see it again.
+pub fn mismatch(results: &RunResults, result: &CaseResult, program: &str) -> String {
+    let mut text = heading(result);
+    if let Some(case) = results.cases.iter().find(|case| case.id == result.case) {
+        let _ = writeln!(text, "  {DIM}{}:{}{DIM:#}", harmless(&case.file), case.line);
+    }
+    if let Some(reason) = &result.reason {
+        let _ = writeln!(text, "  {}", indented(reason, 2));
+    }
+    // What follows a first mismatch is often its consequence: one step in full, the others counted.
+    let is_wrong = |step: &&StepResult| wrong_in(step) > 0;
+    let mut wrong = result.steps.iter().filter(is_wrong);
+    if let Some(step) = wrong.next() {
+        text += &step_text(step, false);
+    }
+    let later = wrong.count();
+    if later > 0 {
+        let _ = writeln!(text, "  {DIM}{later} later step(s) differ as well{DIM:#}");
+    }
+    let _ = writeln!(text, "  replay: {}", replay_line(program, result));
+    text
+}
+
+/// Everything about one result, step by step.
+pub fn full(result: &CaseResult) -> String {
+    let mut text = heading(result);
+    if let Some(reason) = &result.reason {
+        let _ = writeln!(text, "  {}", indented(reason, 2));
+    }
+    for step in &result.steps {
+        text += &step_text(step, true);
+    }
+    text
+}
+
+fn heading(result: &CaseResult) -> String {
+    let verdict = paint(of(result.verdict), result.verdict.name());
+    format!("{verdict}  {BOLD}{}{BOLD:#}  {}\n", result.backend, harmless(&result.case))
+}
+
+fn wrong_in(step: &StepResult) -> usize {
+    let error = step.error.as_ref().is_some_and(|error| error.verdict == Verdict::Fail);
+    let tensors =
+        step.tensors.iter().filter(|tensor| matches!(tensor.verdict, Verdict::Fail | Verdict::Suspect));
+    usize::from(error) + tensors.count()
+}
+
+fn step_text(step: &StepResult, everything: bool) -> String {
+    let mut text = format!("  step {} ({})\n", step.step, step.action);
+    if let Some(error) = &step.error {
+        text += &error_text(error);
+    }
+    for tensor in &step.tensors {
+        if everything || tensor.verdict == Verdict::Fail || tensor.verdict == Verdict::Suspect {
+            text += &tensor_text(tensor);
+        }
+    }
+    text
+}
+
+fn error_text(error: &ErrorResult) -> String {
+    let verdict = paint(of(error.verdict), error.verdict.name());
+    let said = match (&error.expected, &error.got) {
+        (Some(expected), Some(got)) => {
+            format!("raises {} as it should: {}", expected.class, harmless(&got.message))
+        }
+        (Some(expected), None) => {
+            format!("accepts what PyTorch rejects with {}: {}", expected.class, expected.message)
+        }
+        (None, Some(got)) => format!("raises an error where PyTorch raises none: {}", harmless(&got.message)),
+        (None, None) => String::new(),
+    };
+    format!("    {verdict}  error  {}\n", indented(&said, 6))
+}
+
+fn tensor_text(tensor: &TensorResult) -> String {
+    let verdict = paint(of(tensor.verdict), &format!("{:<11}", tensor.verdict.name()));
+    let mut text = format!("    {verdict}  {BOLD}{:<19}{BOLD:#}", tensor.tensor.name());
+    if tensor.mismatched > 0 {
+        let _ = write!(text, "  mismatches {} of {}", tensor.mismatched, tensor.total);
+    }
+    if let Some(used) = tensor.budget_used {
+        let _ = write!(text, "  budget used {}", budget_used(used));
+    }
+    text.push('\n');
+    if let Some(note) = &tensor.note {
+        let _ = writeln!(text, "      {}", indented(&harmless(note), 6));
+    }
+    if let Some(worst) = &tensor.worst {
+        text += &worst_text(worst);
+    }
+    text
+}
+
+fn worst_text(worst: &Worst) -> String {
+    let width = worst.expected.decimal.len().max(worst.got.decimal.len());
+    let mut text = format!("      worst at {:?}\n", worst.index);
+    for (side, number) in [("expected", &worst.expected), ("got", &worst.got)] {
+        let _ = writeln!(text, "        {side:<8}  {:>width$}  {DIM}{}{DIM:#}", number.decimal, number.bits);
+    }
+    let apart = match worst.ulps {
+        Some(ulps) => format!("{} ulp apart", thousands(ulps)),
+        None => "not the same kind of number".to_owned(),
+    };
+    let allowed = worst.budget.map(|budget| format!(", allowed ± {budget:.3e}")).unwrap_or_default();
+    let _ = writeln!(text, "        {apart}{allowed}");
+    text
+}
+
+/// A share of the budget, short: 0.31, 12.5, 3.2e6.
+pub fn budget_used(share: f64) -> String {
+    match share {
+        0.0 => "0".to_owned(),
+        share if share < 0.001 => format!("{share:.0e}"),
+        share if share < 10.0 => format!("{share:.3}"),
+        share if share < 1e4 => format!("{share:.1}"),
+        share => format!("{share:.1e}"),
+    }
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Later lines set in as the first.
+fn indented(text: &str, by: usize) -> String {
+    harmless(text).replace('\n', &format!("\n{:by$}", ""))
+}
