@@ -11,6 +11,7 @@ mod kernel;
 mod request;
 mod response;
 pub mod wire;
+pub mod worked_example;
 
 pub use backend::{Backend, BackendInfo, Gradients, Layer, LayerState, Responder, Unobservable};
 pub use bn_cases::case::LayerKind;

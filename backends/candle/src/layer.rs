@@ -170,7 +170,7 @@ mod tests {
     use bn_api::DType;
 
     use super::*;
-    use crate::worked_example as example;
+    use bn_api::worked_example as example;
 
     const HALVES: [DType; 2] = [DType::F16, DType::Bf16];
 

@@ -7,8 +7,5 @@ mod backend;
 mod convert;
 mod error;
 mod layer;
-#[cfg(test)]
-#[path = "../../libtorch/src/worked_example.rs"]
-mod worked_example;
 
 pub use backend::Candle;

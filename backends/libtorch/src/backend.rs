@@ -39,7 +39,7 @@ mod tests {
     use bn_api::DType;
 
     use super::*;
-    use crate::worked_example as example;
+    use bn_api::worked_example as example;
 
     #[test]
     fn the_versions_are_those_it_is_built_with() {

@@ -9,8 +9,6 @@ pub mod convert;
 pub mod error;
 mod kernel;
 pub mod threads;
-#[cfg(test)]
-mod worked_example;
 
 pub use backend::{LIBTORCH_VERSION, Libtorch, TCH_VERSION};
 pub use kernel::BatchNormKernel;

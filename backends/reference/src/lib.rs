@@ -35,3 +35,37 @@ impl Backend for Reference {
         Ok(Box::new(ModuleLayer::new(ReferenceKernel, config)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bn_api::{DType, worked_example};
+
+    use super::*;
+
+    #[test]
+    fn the_worked_example_comes_out_in_every_type() {
+        for dtype in DType::FLOATS {
+            worked_example::check_training(&Reference, dtype, dtype);
+            worked_example::check_evaluation(&Reference, dtype, dtype);
+        }
+        for half in [DType::F16, DType::Bf16] {
+            worked_example::check_training(&Reference, half, DType::F32);
+            worked_example::check_evaluation(&Reference, half, DType::F32);
+        }
+    }
+
+    #[test]
+    fn layers_keep_to_themselves() {
+        worked_example::check_layers_are_apart(&Reference);
+    }
+
+    #[test]
+    fn gradients_accumulate_until_they_are_zeroed() {
+        worked_example::check_accumulation(&Reference);
+    }
+
+    #[test]
+    fn without_gradients_the_statistics_move_all_the_same() {
+        worked_example::check_no_grad(&Reference);
+    }
+}

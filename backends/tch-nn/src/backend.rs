@@ -53,7 +53,7 @@ mod tests {
     use bn_api::DType;
 
     use super::*;
-    use crate::worked_example as example;
+    use bn_api::worked_example as example;
 
     #[test]
     fn the_worked_example_comes_out_in_every_pair_of_types() {

@@ -180,7 +180,7 @@ impl Layer for TchLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worked_example as example;
+    use bn_api::worked_example as example;
 
     fn plain(dtype: DType) -> LayerConfig {
         LayerConfig { weight: None, bias: None, ..example::config(dtype, dtype) }

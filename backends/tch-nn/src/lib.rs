@@ -6,8 +6,5 @@
 
 mod backend;
 mod layer;
-#[cfg(test)]
-#[path = "../../libtorch/src/worked_example.rs"]
-mod worked_example;
 
 pub use backend::TchNn;
