@@ -9,6 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,9 @@ const MAX_FRAME_BYTES: u32 = 1 << 31;
 
 /// How many of a worker's last lines on standard error are kept for the report of a crash.
 const LAST_WORDS: usize = 20;
+
+/// How long a broken worker may take to end by itself.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a worker says first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,7 +211,9 @@ impl Process {
         match read_message::<Hello>(&mut process.output) {
             Ok(Some(hello)) if hello.protocol == PROTOCOL => Ok((process, hello.info)),
             Ok(Some(hello)) => Err(WorkerError::Protocol { program, theirs: hello.protocol }),
-            Ok(None) => Err(WorkerError::NoGreeting { program, how: process.post_mortem(&"it ended") }),
+            Ok(None) => {
+                Err(WorkerError::NoGreeting { program, how: process.post_mortem(&"it said nothing") })
+            }
             Err(error) => Err(WorkerError::NoGreeting { program, how: process.post_mortem(&error) }),
         }
     }
@@ -224,23 +230,21 @@ impl Process {
     fn post_mortem(mut self, error: &dyn std::fmt::Display) -> String {
         self.input = None;
         // A worker that still runs after a broken frame is of no use.
-        let ended = match self.child.try_wait() {
-            Ok(None) => {
-                // Give a crashing process the moment it needs to be reaped.
-                std::thread::sleep(std::time::Duration::from_millis(50));
-                let status = self.child.try_wait();
-                let _ = self.child.kill();
-                status
-            }
-            status => status,
-        };
+        // One that crashed needs a moment to be reaped.
+        let ended = within(PATIENCE, || self.child.try_wait().ok().flatten());
+        if ended.is_none() {
+            let _ = self.child.kill();
+        }
         let how = match ended {
-            Ok(Some(status)) => describe_end(status),
-            _ => format!("{error}; the worker was stopped"),
+            // A good end is no explanation.
+            Some(status) if status.success() => format!("{error}; {}", describe_end(status)),
+            Some(status) => describe_end(status),
+            None => format!("{error}; the worker was stopped"),
         };
         let _ = self.child.wait();
+        // Its standard error may stay open in a process that it started.
         if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
+            let _ = within(PATIENCE, || listener.is_finished().then_some(()));
         }
         let words: Vec<String> =
             self.last_words.lock().map(|words| words.iter().cloned().collect()).unwrap_or_default();
@@ -256,15 +260,43 @@ impl Drop for Process {
     }
 }
 
+/// What `look` finds, tried until it finds something or the time is over.
+fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let started = Instant::now();
+    loop {
+        match look() {
+            None if started.elapsed() < time => std::thread::sleep(Duration::from_millis(5)),
+            found => return found,
+        }
+    }
+}
+
 fn describe_end(status: ExitStatus) -> String {
     #[cfg(unix)]
     if let Some(signal) = std::os::unix::process::ExitStatusExt::signal(&status) {
-        return format!("the worker was ended by signal {signal}");
+        return match signal_name(signal) {
+            Some(name) => format!("the worker was ended by signal {signal} ({name})"),
+            None => format!("the worker was ended by signal {signal}"),
+        };
     }
     match status.code() {
         Some(code) => format!("the worker ended with exit code {code}"),
         None => "the worker ended".to_owned(),
     }
+}
+
+/// The signals that end a process with a bug, or one in the way; their numbers are the same on all systems.
+#[cfg(unix)]
+const fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        15 => "SIGTERM",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
