@@ -252,8 +252,8 @@ fn axis_names(axes: &[Axis<'_>]) -> Vec<String> {
         .map(|(axis, name)| {
             let unique = shorts.iter().filter(|other| *other == name).count() == 1;
             let key = &axis.entry.key;
-            let anothers = name != key && matches!(check_path(name), PathCheck::Known);
-            if unique && !anothers { name.clone() } else { key.clone() }
+            let is_field = name != key && matches!(check_path(name), PathCheck::Known);
+            if unique && !is_field { name.clone() } else { key.clone() }
         })
         .collect()
 }

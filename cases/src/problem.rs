@@ -112,26 +112,38 @@ impl Problem {
     }
 }
 
-/// Everything that is wrong with the case files of a run.
+/// Everything that is wrong with the files of a run.
 #[derive(Debug, Clone, Error, Diagnostic)]
-#[error("{} in the case files", count(.problems.len()))]
-#[diagnostic(help("`bncheck schema` prints the format's JSON Schema; docs/case-format.md explains it"))]
+#[error("{} in {subject}", count(.problems.len()))]
 pub struct Problems {
     /// Each problem, in the order of the files and of the places in them.
     #[related]
     pub problems: Vec<Problem>,
+    #[help]
+    help: Option<&'static str>,
+    subject: &'static str,
 }
 
 impl Problems {
-    /// The problems of a list, each said once; `None` of an empty one.
-    pub fn from_list(list: Vec<Problem>) -> Option<Self> {
+    /// The problems of case files, each said once; `None` of an empty list.
+    pub fn of_cases(list: Vec<Problem>) -> Option<Self> {
+        let help = "`bncheck schema` prints the format's JSON Schema; docs/case-format.md explains it";
+        Self::from_list(list, "the case files", Some(help))
+    }
+
+    /// The problems of files of declared deviations, each said once; `None` of an empty list.
+    pub fn of_deviations(list: Vec<Problem>) -> Option<Self> {
+        Self::from_list(list, "the declared deviations", None)
+    }
+
+    fn from_list(list: Vec<Problem>, subject: &'static str, help: Option<&'static str>) -> Option<Self> {
         let mut problems: Vec<Problem> = Vec::new();
         for problem in list {
             if !problems.iter().any(|known| known.same_as(&problem)) {
                 problems.push(problem);
             }
         }
-        (!problems.is_empty()).then_some(Problems { problems })
+        (!problems.is_empty()).then_some(Problems { problems, help, subject })
     }
 }
 

@@ -21,14 +21,16 @@ pub(crate) struct Resolved {
     pub published: Vec<Published>,
 }
 
-/// Resolves and checks a case; `None` when `problems` got something.
+/// Resolves and checks a case; `None` when `problems` got something. `fields` is the case merged, `written` what
+/// stands in the case itself.
 pub(crate) fn resolve(
     source: &Source,
     fields: &Node,
+    written: &Node,
     spec: &CaseSpec,
     problems: &mut Vec<Problem>,
 ) -> Option<Resolved> {
-    let mut resolver = Resolver { source, fields, spec, problems, bytes: 0, failed: false };
+    let mut resolver = Resolver { source, fields, written, spec, problems, bytes: 0, failed: false };
     let resolved = resolver.resolve();
     if resolver.failed { None } else { resolved }
 }
@@ -36,6 +38,7 @@ pub(crate) fn resolve(
 struct Resolver<'a> {
     source: &'a Source,
     fields: &'a Node,
+    written: &'a Node,
     spec: &'a CaseSpec,
     problems: &'a mut Vec<Problem>,
     bytes: usize,
@@ -172,26 +175,17 @@ impl Resolver<'_> {
             let Some(fill) = fill else { continue };
             if exists {
                 self.fill(path, fill, role, dtype, &[features]);
-            } else if self.own(path) {
+            } else if self.written.at(path).is_some() {
+                // Contents that a suite gives by default do not hurt a case whose layer has no place for them.
                 let switch =
                     if path.contains("running") { "track_running_stats: false" } else { "affine: false" };
                 self.problem(path, format!("a layer with `{switch}` has no {}", &path[6..]), "take it out");
             }
         }
-        if layer.num_batches_tracked.is_some() && !layer.track_running_stats {
+        let counter = self.written.at("layer.num_batches_tracked");
+        if counter.is_some() && layer.num_batches_tracked.is_some() && !layer.track_running_stats {
             let message = "a layer with `track_running_stats: false` has no counter";
             self.problem("layer.num_batches_tracked", message, "take it out");
-        }
-    }
-
-    /// Whether a field is written in the case. Contents that a suite gives by default do not hurt a case whose
-    /// layer has no place for them.
-    fn own(&self, path: &str) -> bool {
-        let key = path.rsplit('.').next().unwrap_or_default();
-        let place = |path: &str| self.fields.at(path).map(|node| node.span.start);
-        match (self.fields.get("layer").and_then(|layer| layer.entry(key)), place("name")) {
-            (Some(entry), Some(name)) => entry.key_span.start > name,
-            _ => false,
         }
     }
 

@@ -59,7 +59,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Suite>, Problems> {
             problems.push(Problem::new(message).with_help("give one of the suites another name"));
         }
     }
-    match Problems::from_list(problems) {
+    match Problems::of_cases(problems) {
         Some(problems) => Err(problems),
         None => Ok(suites),
     }
@@ -72,7 +72,7 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Suite>, Problems> {
 pub fn load_str(path: &str, text: &str) -> Result<Suite, Problems> {
     let mut problems = Vec::new();
     let suite = parse_suite(&Source::new(path, text), &mut problems);
-    match (suite, Problems::from_list(problems)) {
+    match (suite, Problems::of_cases(problems)) {
         (Some(suite), None) => Ok(suite),
         (_, Some(problems)) => Err(problems),
         (None, None) => unreachable!("a suite that cannot be read has a problem"),
@@ -214,7 +214,7 @@ impl CaseReader<'_> {
             let Some(spec) = decode::<CaseSpec>(self.source, &plain, self.problems) else {
                 continue;
             };
-            let Some(resolved) = resolve(self.source, &variant.fields, &spec, self.problems) else {
+            let Some(resolved) = resolve(self.source, &variant.fields, node, &spec, self.problems) else {
                 continue;
             };
             cases.push(Case {

@@ -135,7 +135,7 @@ impl Deviations {
             }
             Err(problem) => problems.push(problem),
         }
-        match Problems::from_list(problems) {
+        match Problems::of_deviations(problems) {
             Some(problems) => Err(problems),
             None => Ok(Deviations { entries }),
         }
