@@ -185,6 +185,11 @@ enum Used {
 
 fn used(dtype: DType, exact: f64, got: f64, budget: f64) -> Used {
     if !budget.is_finite() {
+        // Without bound, as opposed to without a budget that could be computed: an overflow, or a root that a
+        // sound answer has and the exact one has not.
+        if budget == f64::INFINITY && exact.is_nan() {
+            return Used::NotJudged;
+        }
         // From infinities and NaNs on the way, algorithms that are all sound make one or the other of them
         // (Welford's mean of an infinite value is NaN, the plain one infinite), but never a number.
         return match (exact.is_finite(), got.is_finite()) {
@@ -200,10 +205,9 @@ fn used(dtype: DType, exact: f64, got: f64, budget: f64) -> Used {
         return if exact == got { Used::SameClass } else { Used::OtherClass };
     }
     if got.is_infinite() {
-        // Right when the exact number, or one within its budget, is too large for the type.
-        let overflows = dtype.round(exact.abs() + budget).is_infinite();
-        let same_sign = exact.is_sign_negative() == got.is_sign_negative();
-        return if overflows && same_sign { Used::SameClass } else { Used::OtherClass };
+        // Right when the exact number, or one within its budget on that side, is too large for the type.
+        let overflows = dtype.round(exact + budget.copysign(got)) == got;
+        return if overflows { Used::SameClass } else { Used::OtherClass };
     }
     let error = (got - exact).abs();
     // An exact answer uses nothing, even of a budget of 0.

@@ -4,7 +4,7 @@ use bn_api::{DType, Observable, Request, StepAnswer, Tensor};
 
 use super::forward::Pass;
 use super::state::{PerChannel, State};
-use super::{Budgets, constants, storage};
+use super::{Budgets, constants, storage, stored_as_infinite, times};
 
 /// A number and the bound on its error.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +38,7 @@ pub(crate) fn budgets(
         let first = pass.backwards == 0;
         accumulate(&mut pass.grad_input, added, total, dtype, first);
         budgets.push((Observable::GradInput, pass.grad_input.clone()));
+        lose_infinite(&mut pass.grad_input, total, dtype);
     }
     pass.backwards += 1;
     let first = !std::mem::replace(&mut state.has_grads, true);
@@ -45,6 +46,7 @@ pub(crate) fn budgets(
         let Some(total) = after.tensor(name) else { return };
         accumulate(errors, added, total, request.layer.dtype, first);
         budgets.push((name, errors.clone()));
+        lose_infinite(errors, total, request.layer.dtype);
     };
     parameter(Observable::GradWeight, &mut state.grad_weight, sums.iter().map(|sums| sums.dy_xhat).collect());
     parameter(Observable::GradBias, &mut state.grad_bias, sums.iter().map(|sums| sums.dy).collect());
@@ -56,30 +58,47 @@ pub(crate) fn budgets(
 fn accumulate(errors: &mut [f64], added: Vec<Bounded>, total: &Tensor, dtype: DType, first: bool) {
     for (index, (error, added)) in errors.iter_mut().zip(added).enumerate() {
         let of_its_own = if first { 0.0 } else { storage(dtype, added.value) };
+        let unbounded = error.is_infinite() || added.error.is_infinite();
         *error += added.error + of_its_own + storage(dtype, total.value(index));
+        if unbounded || (!first && stored_as_infinite(dtype, added.value, added.error)) {
+            *error = f64::INFINITY;
+        }
+    }
+}
+
+/// What is stored as infinite stays so, whatever is added to it.
+fn lose_infinite(errors: &mut [f64], total: &Tensor, dtype: DType) {
+    for (index, error) in errors.iter_mut().enumerate() {
+        if stored_as_infinite(dtype, total.value(index), *error) {
+            *error = f64::INFINITY;
+        }
     }
 }
 
 fn sums(pass: &Pass, dy: &[f64], channel: usize) -> Sums {
     let terms = |term: &dyn Fn(usize) -> Bounded| {
-        let n = pass.layout.values as f64;
-        let (mut sum, mut magnitudes, mut squares, mut passed_on) = (0.0, 0.0, 0.0, 0.0);
-        for index in pass.layout.indices(channel) {
-            let Bounded { value, error } = term(index);
-            sum += value;
-            magnitudes += value.abs();
-            squares += value * value;
-            passed_on += error;
-        }
-        let mean = sum / n;
-        let std = (squares / n - mean * mean).max(0.0).sqrt();
-        Bounded { value: sum, error: pass.arithmetic.sum(n, mean, std) * magnitudes + passed_on }
+        let (values, errors): (Vec<f64>, Vec<f64>) =
+            pass.layout.indices(channel).map(term).map(|term| (term.value, term.error)).unzip();
+        let sum = values.iter().sum::<f64>();
+        let magnitudes = values.iter().map(|value| value.abs()).sum::<f64>();
+        let passed_on = errors.iter().sum::<f64>();
+        let finite = values.iter().all(|value| value.is_finite());
+        let error = if passed_on.is_infinite() || (finite && pass.arithmetic.overflows(magnitudes)) {
+            f64::INFINITY
+        } else if finite {
+            pass.arithmetic.sum(&values) * magnitudes + passed_on
+        } else {
+            // No answer is a number, and none needs a bound.
+            f64::NAN
+        };
+        Bounded { value: sum, error }
     };
     Sums {
         dy: terms(&|index| Bounded { value: dy[index], error: 0.0 }),
         dy_xhat: terms(&|index| {
             let (xhat, xhat_error) = pass.xhat(index);
-            Bounded { value: dy[index] * xhat, error: times(dy[index].abs(), xhat_error) }
+            let error = times(dy[index].abs(), xhat_error) + pass.arithmetic.tiny;
+            Bounded { value: dy[index] * xhat, error }
         }),
     }
 }
@@ -101,22 +120,34 @@ fn grad_input(pass: &Pass, sums: &[Sums], dy: &[f64], index: usize) -> Bounded {
         let error = mean_dy.error
             + times(mean_dy_xhat.value.abs(), xhat_error)
             + times(xhat.abs(), mean_dy_xhat.error)
-            + xhat_error * mean_dy_xhat.error;
+            + times(xhat_error, mean_dy_xhat.error);
         (bracket, terms, error)
     } else {
         (dy[index], dy[index].abs(), 0.0)
     };
     let scale = gamma.abs() * channel.invstd;
     let rounding = constants::GRADIENT * pass.arithmetic.u * terms + channel.invstd_error * bracket.abs();
-    let error = if channel.may_overflow {
+    // Products of gamma, 1/sqrt(var + eps) and the bracket, in whatever order two of them come first. What falls
+    // below the normal numbers then is multiplied by the third.
+    let invstd = channel.invstd;
+    let (largest, underflow) = {
+        let pairs = [gamma.abs() * invstd, gamma.abs() * terms, invstd * terms];
+        let largest = pairs.into_iter().chain([terms, scale * terms]).fold(0.0, f64::max);
+        (largest, pass.arithmetic.tiny * (terms + gamma.abs() + invstd + scale))
+    };
+    let anything = channel.may_overflow || terms_error.is_infinite() || pass.arithmetic.overflows(largest);
+    // Of what is infinite itself no answer makes a number, and none needs a bound.
+    let infinite = pass.use_batch_stats && sums[number].dy.error.is_nan();
+    let finite = gamma.is_finite() && dy[index].is_finite() && !infinite;
+    let error = if (anything && finite) || gamma_error.is_infinite() {
         f64::INFINITY
     } else {
-        scale * (terms_error + rounding) + gamma_error * channel.invstd * bracket.abs()
+        // Gamma and the bracket may both be off: where the exact bracket is 0 the product of the errors is all.
+        let bracket_error = terms_error + rounding;
+        times(scale, bracket_error)
+            + times(invstd * bracket.abs(), gamma_error)
+            + times(invstd * gamma_error, bracket_error)
+            + underflow
     };
     Bounded { value: gamma * channel.invstd * bracket, error }
-}
-
-/// A product with a bound: 0 times an infinite bound is no bound.
-fn times(factor: f64, bound: f64) -> f64 {
-    if bound.is_infinite() { f64::INFINITY } else { factor * bound }
 }

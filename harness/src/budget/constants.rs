@@ -13,6 +13,14 @@ pub const SUM_GROWTH: f64 = 1.0;
 /// then fall on the same side of the grid over and over.
 pub const ALIKE: f64 = 1.0;
 
+/// Terms lie on one level when they are this near to each other, in roundings of the whole sum: a quarter
+/// leaves no room for them to fall on different sides of the grid.
+pub const LEVEL: f64 = 0.25;
+
+/// The share of the terms that makes a level count. Smaller groups about several levels are rounded in
+/// different directions, and of terms that are spread smoothly no such share lies on one level below n ≈ 10⁶.
+pub const LEVEL_SHARE: f64 = 0.125;
+
 /// Growth of the error of a sequential sum of terms that are alike, with n: each of n additions rounds a
 /// partial sum of n/2 terms on average by at most u (Higham 2002, §4.2).
 pub const ALIKE_GROWTH: f64 = 0.5;

@@ -3,7 +3,7 @@
 use bn_api::{Channels, DType, LayerConfig, Observable, StepAnswer, Tensor};
 
 use super::state::{PerChannel, State};
-use super::{Arithmetic, constants, storage};
+use super::{Arithmetic, constants, storage, stored_as_infinite, times};
 
 /// One forward: what its backward needs to know of it.
 pub(crate) struct Pass {
@@ -110,7 +110,16 @@ impl Pass {
             channel.invstd * (operands + channel.mean_error) + xhat.abs() * channel.invstd_error
         };
         let rounded_statistics = self.arithmetic.statistics * (channel.kappa + xhat.abs());
-        (xhat, if channel.may_overflow { f64::INFINITY } else { error + rounded_statistics })
+        let operands = if self.use_batch_stats {
+            xhat.abs()
+        } else {
+            channel.invstd.max(1.0) * (x.abs() + channel.mean.abs())
+        };
+        let finite = x.is_finite() && channel.mean.is_finite() && channel.invstd.is_finite();
+        let overflows = finite && self.arithmetic.overflows(operands);
+        let underflow = self.arithmetic.tiny * (1.0 + channel.invstd);
+        let error = error + rounded_statistics + underflow;
+        (xhat, if channel.may_overflow || overflows { f64::INFINITY } else { error })
     }
 
     /// Budgets of y = gamma·xhat + beta.
@@ -119,17 +128,35 @@ impl Pass {
         let u = self.arithmetic.u;
         (0..self.input.len())
             .map(|index| {
-                let (channel, _) = self.channel_of(index);
+                let (channel, stats) = self.channel_of(index);
                 let (xhat, xhat_error) = self.xhat(index);
                 let (gamma, gamma_error) = self.gamma[channel];
                 let beta = bias.map_or(0.0, |bias| bias.value(channel));
                 let beta_error = bias.map_or(0.0, |_| state.bias[channel]);
                 let scaled = gamma * xhat;
+                // The folded form, x·a + b with a = gamma·invstd and b = beta - mean·a, where nothing is summed.
+                let folded = if self.use_batch_stats {
+                    0.0
+                } else {
+                    let a = gamma.abs() * stats.invstd;
+                    a.max(a * (self.input[index].abs() + stats.mean.abs()))
+                };
+                let largest = folded.max(scaled.abs());
+                // A number that may be anything may be a NaN where the exact one is none, and the other way round.
+                let finite = [self.input[index], gamma, beta].into_iter().all(f64::is_finite);
+                let anything = stats.may_overflow || self.arithmetic.overflows(largest);
+                if (finite && anything) || (gamma_error + beta_error).is_infinite() {
+                    return f64::INFINITY;
+                }
                 // Where a sound answer may be anything, a gamma of 0 does not make it exact.
-                let passed_on =
-                    if xhat_error.is_infinite() { f64::INFINITY } else { gamma.abs() * xhat_error };
+                let passed_on = times(gamma.abs(), xhat_error)
+                    + times(xhat.abs(), gamma_error)
+                    + times(gamma_error, xhat_error);
+                // Of the folded form the factor a may lie below the normal numbers, and the products as well.
+                let underflow =
+                    self.arithmetic.tiny * (constants::AFFINE + self.input[index].abs() + stats.mean.abs());
                 passed_on
-                    + gamma_error * xhat.abs()
+                    + underflow
                     + beta_error
                     + constants::AFFINE * u * (scaled.abs() + beta.abs())
                     + storage(layer.input_dtype, scaled + beta)
@@ -157,15 +184,18 @@ impl Pass {
             for (channel, stats) in self.channels.iter().enumerate() {
                 let (value, error) = batch(stats);
                 let kept = (1.0 - momentum).abs();
-                // Where the update is done in the storage type, momentum itself is rounded to it.
+                // Where the update is done in the storage type, momentum itself is rounded to it. What it is off
+                // by, 1 - momentum is off by as well, however small that is.
+                let old = old.value(channel).abs();
                 let rounding = constants::UPDATE
                     * (u + self.arithmetic.statistics)
-                    * (kept * old.value(channel).abs() + momentum.abs() * value.abs());
+                    * (kept * old + momentum.abs() * value.abs())
+                    + self.arithmetic.configured(momentum) * old
+                    + self.arithmetic.tiny;
                 let passed_on = if momentum == 0.0 { 0.0 } else { momentum.abs() * error };
                 errors[channel] =
-                    kept * errors[channel] + passed_on + rounding + storage(dtype, new.value(channel));
-                let stored = new.value(channel).abs() + errors[channel];
-                if stats.may_overflow || (stored.is_finite() && dtype.round(stored).is_infinite()) {
+                    times(kept, errors[channel]) + passed_on + rounding + storage(dtype, new.value(channel));
+                if stats.may_overflow || stored_as_infinite(dtype, new.value(channel), errors[channel]) {
                     errors[channel] = f64::INFINITY;
                 }
             }
@@ -182,18 +212,22 @@ impl Channel {
     fn of_batch(arithmetic: Arithmetic, eps: f64, values: &[f64], layout: Channels, channel: usize) -> Self {
         let n = layout.values as f64;
         let mean = layout.indices(channel).map(|index| values[index]).sum::<f64>() / n;
-        let square = |index: usize| (values[index] - mean) * (values[index] - mean);
-        let var = layout.indices(channel).map(square).sum::<f64>() / n;
-        let growth = arithmetic.sum(n, mean, var.sqrt());
+        let terms: Vec<f64> = layout.indices(channel).map(|index| values[index]).collect();
+        let squares: Vec<f64> = terms.iter().map(|x| (x - mean) * (x - mean)).collect();
+        let var = squares.iter().sum::<f64>() / n;
+        let (growth_of_mean, growth_of_var) = (arithmetic.sum(&terms), arithmetic.sum(&squares));
+        let growth = growth_of_mean.max(growth_of_var);
         // The mean of |x| is at most the root of the mean of x².
         let magnitude = (mean * mean + var).sqrt();
-        let mean_error = growth * magnitude + arithmetic.statistics * mean.abs();
+        let off = growth_of_mean * magnitude;
+        let mean_error = off + arithmetic.statistics * mean.abs() + arithmetic.tiny;
         // Two passes about a mean that is off by δ give var + δ²; the sum itself adds its own error. A square
         // may fall below the smallest number of the arithmetic.
-        let off = growth * magnitude;
-        let var_error = 2.0 * growth * var + off * off;
-        let largest = arithmetic.max / constants::OVERFLOW_HEADROOM;
-        let sums_overflow = var.is_finite() && n * (var + mean.abs()) > largest;
+        let var_error = 2.0 * growth_of_var * var + off * off + arithmetic.tiny;
+        // Of finite values even the sums here may overflow, in f64.
+        let finite = terms.iter().all(|x| x.is_finite());
+        let sum = n * (var + off * off + mean.abs());
+        let sums_overflow = finite && (sum.is_nan() || arithmetic.overflows(sum));
         let stats = Channel::with(arithmetic, eps, mean, var, var_error);
         let may_overflow = sums_overflow || stats.may_overflow;
         Channel { mean_error, var_error, growth, may_overflow, ..stats }
@@ -203,9 +237,10 @@ impl Channel {
     fn of_running(arithmetic: Arithmetic, eps: f64, mean: (f64, f64), var: (f64, f64)) -> Self {
         let ((mean, mean_error), (var, var_error)) = (mean, var);
         let stats = Channel::with(arithmetic, eps, mean, var, var_error);
-        // A sound answer may have a root of nothing, or of less.
-        let degenerate = var_error > 0.0 && var_error >= 0.5 * (var + eps);
-        let unbounded = mean_error.is_infinite() || var_error.is_infinite();
+        // A sound answer may have a root of nothing, or of less, and one where the exact answer has none.
+        let degenerate = var_error > 0.0 && var_error >= 0.5 * (var + eps).abs();
+        // What is infinite itself gives no number in any answer, and no bound is needed to say so.
+        let unbounded = (mean_error.is_infinite() && mean.is_finite()) || var_error.is_infinite();
         let may_overflow = unbounded || degenerate || stats.may_overflow;
         let mean_error = mean_error + arithmetic.statistics * mean.abs();
         Channel { mean_error, var_error, may_overflow, ..stats }

@@ -93,6 +93,11 @@ pub(crate) struct Arithmetic {
     u: f64,
     /// The largest number of the computation.
     max: f64,
+    /// The smallest number of the computation above zero. A product that falls below the normal numbers is off
+    /// by up to half of this, however small it is: fl(a·b) = a·b·(1 + δ) + η (Higham 2002, §2.8).
+    tiny: f64,
+    /// The narrowest type that a configured number, such as the momentum, is held in.
+    configured: DType,
     /// Relative rounding of mean and inverse standard deviation before they are used.
     statistics: f64,
     /// The largest mean or inverse standard deviation before it is used.
@@ -109,33 +114,91 @@ impl Arithmetic {
             (_, DType::F64) => constants::F64_ORACLE_SHARE * compute.unit_roundoff(),
             _ => compute.unit_roundoff(),
         };
-        let max =
-            if accuracy == Accuracy::StorageArithmetic { input.max_finite() } else { compute.max_finite() };
+        let operations = if accuracy == Accuracy::StorageArithmetic { input } else { compute };
+        let (max, tiny) = (operations.max_finite(), operations.smallest_subnormal());
+        let configured = if accuracy == Accuracy::Sound { compute } else { request.layer.dtype };
         let (statistics, largest_statistic) = match accuracy {
             Accuracy::StatisticsRoundedToStorage => {
                 (request.layer.dtype.unit_roundoff(), request.layer.dtype.max_finite())
             }
             _ => (0.0, max),
         };
-        Arithmetic { u, max, statistics, largest_statistic }
+        Arithmetic { u, max, tiny, configured, statistics, largest_statistic }
     }
 
-    /// The error of a sum of `n` terms with this mean and standard deviation, relative to the sum of their
-    /// magnitudes.
+    /// Whether an intermediate result of this magnitude may overflow.
+    fn overflows(self, magnitude: f64) -> bool {
+        magnitude > self.max / constants::OVERFLOW_HEADROOM
+    }
+
+    /// How far a configured number may be from what is computed with.
+    fn configured(self, number: f64) -> f64 {
+        let exact = self.configured.round(number) == number;
+        if exact { 0.0 } else { (self.u + self.statistics) * number.abs() }
+    }
+
+    /// The error of a sum of these terms, relative to the sum of their magnitudes.
     ///
     /// Rounding errors of different terms cancel like random numbers, and a sum's error grows with √n (Higham
-    /// and Mary 2019), unless the terms are so alike that their partial sums are rounded the same way again
-    /// and again: then it grows with n, as the worst case does.
-    fn sum(self, n: f64, mean: f64, std: f64) -> f64 {
-        let alike = std <= constants::ALIKE * n * self.u * mean.abs();
-        let growth = if alike { constants::ALIKE_GROWTH * n } else { constants::SUM_GROWTH * n.sqrt() };
-        (constants::SUM_BASE + growth.max(constants::SUM_GROWTH * n.sqrt())) * self.u
+    /// and Mary 2019), unless terms are so alike that the partial sums are rounded the same way again and again:
+    /// then it grows with their number, as the worst case does. All terms may be alike, or many about a few
+    /// levels, as in a constant channel with an outlier: most of its squared deviations are the same.
+    fn sum(self, terms: &[f64]) -> f64 {
+        let n = terms.len() as f64;
+        let random = constants::SUM_GROWTH * n.sqrt();
+        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
+        let alike = if constants::ALIKE_GROWTH * n > random && magnitudes.is_finite() {
+            constants::ALIKE_GROWTH * self.alike(terms, magnitudes)
+        } else {
+            0.0
+        };
+        (constants::SUM_BASE + random.max(alike)) * self.u
+    }
+
+    /// How many of the terms are rounded alike where they are added up, each counted in full where its addition
+    /// may be off by a whole rounding. Adding a term is off by no more than the term itself.
+    fn alike(self, terms: &[f64], magnitudes: f64) -> f64 {
+        let n = terms.len() as f64;
+        let rounding = self.u * magnitudes;
+        let mean = terms.iter().sum::<f64>() / n;
+        let std = (terms.iter().map(|term| (term - mean) * (term - mean)).sum::<f64>() / n).sqrt();
+        if std <= constants::ALIKE * n * self.u * mean.abs() {
+            return n;
+        }
+        let off = |term: &f64| (term.abs() / (constants::ALIKE_GROWTH * rounding)).min(1.0);
+        // Equal terms one after the other are rounded alike, run by run; different runs like random numbers.
+        let runs = terms.chunk_by(|a, b| a == b).map(|run| run.len() as f64 * off(&run[0]));
+        let of_runs = runs.map(|size| size * size).sum::<f64>().sqrt();
+        let mut sorted = terms.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let (level, share) = (constants::LEVEL * rounding, constants::LEVEL_SHARE * n);
+        let (mut first, mut alike) = (0, 0.0);
+        while first < sorted.len() {
+            let end = first + sorted[first..].partition_point(|&term| term <= sorted[first] + level);
+            if (end - first) as f64 >= share {
+                alike += sorted[first..end].iter().map(off).sum::<f64>();
+                first = end;
+            } else {
+                first += 1;
+            }
+        }
+        of_runs.max(alike)
     }
 }
 
 /// Half a unit in the last place of `value` in `dtype`.
 pub(crate) fn storage(dtype: DType, value: f64) -> f64 {
     constants::STORAGE * dtype.unit_roundoff() * value.abs() + dtype.smallest_subnormal()
+}
+
+/// Whether a number this far from `value` may be infinite once it is stored.
+pub(crate) fn stored_as_infinite(dtype: DType, value: f64, error: f64) -> bool {
+    value.is_finite() && dtype.round(value.abs() + error).is_infinite()
+}
+
+/// A product with a bound: 0 times an infinite bound is no bound.
+pub(crate) fn times(factor: f64, bound: f64) -> f64 {
+    if bound.is_infinite() { f64::INFINITY } else { factor * bound }
 }
 
 impl<'r> Deriver<'r> {
@@ -192,7 +255,8 @@ impl<'r> Deriver<'r> {
 
     fn sgd(&mut self, lr: f64, before: &StepAnswer, after: &StepAnswer) {
         let dtype = self.request.layer.dtype;
-        let u = self.arithmetic.u;
+        let arithmetic = self.arithmetic;
+        let u = arithmetic.u;
         let pairs = [
             (Observable::Weight, &mut self.state.weight, &self.state.grad_weight),
             (Observable::Bias, &mut self.state.bias, &self.state.grad_bias),
@@ -203,7 +267,12 @@ impl<'r> Deriver<'r> {
                 let (old, new) = (old.value(channel), new.value(channel));
                 let moved = (old - new).abs();
                 let rounding = constants::UPDATE * u * (old.abs() + moved) + storage(dtype, moved);
-                error[channel] += lr.abs() * grad_error[channel] + rounding + storage(dtype, new);
+                // A learning rate of 0 does not undo that a gradient is infinite.
+                error[channel] += times(lr.abs(), grad_error[channel]) + rounding + storage(dtype, new);
+                let unbounded = grad_error[channel].is_infinite() || arithmetic.overflows(moved);
+                if unbounded || stored_as_infinite(dtype, new, error[channel]) {
+                    error[channel] = f64::INFINITY;
+                }
             }
         }
     }
