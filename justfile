@@ -62,6 +62,26 @@ schema: build
     {{ bncheck }} schema > cases/schema/suite.schema.json.new
     mv cases/schema/suite.schema.json.new cases/schema/suite.schema.json
 
+# Compare bncheck's semantics over every case with torch.nn itself (installs a full PyTorch, about 5 GB)
+[no-exit-message]
+audit-oracle: build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    python=$(.ci/pytorch)
+    recording=$(mktemp --suffix .jsonl)
+    trap 'rm -f -- "$recording"' EXIT
+    {{ bncheck }} export | "$python" harness/audit/record.py > "$recording"
+    {{ bncheck }} audit "$recording"
+
+# Record torch.nn's answers to the smaller cases anew, for the test that replays them without Python
+[no-exit-message]
+record-oracle: build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    python=$(.ci/pytorch)
+    {{ bncheck }} export | "$python" harness/audit/record.py --at-most 40000 | gzip -9n > harness/audit/recording.jsonl.gz.new
+    mv harness/audit/recording.jsonl.gz.new harness/audit/recording.jsonl.gz
+
 # Look at changed snapshots one by one and accept or reject them
 [no-exit-message]
 review:

@@ -4,6 +4,7 @@
 //! element of a sound answer may be from the oracle's, [`judge`] compares, [`deviations`] knows what is
 //! declared, and everything that comes of it is in [`results::RunResults`], from which reports are made.
 
+pub mod audit;
 pub mod budget;
 pub mod deviations;
 pub mod judge;

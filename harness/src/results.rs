@@ -153,6 +153,7 @@ pub struct TensorResult {
     /// How many elements were compared.
     pub total: usize,
     /// How many of them are outside their budget.
+    #[serde(skip_serializing_if = "is_zero", default)]
     pub mismatched: usize,
     /// The worst element, where any is outside.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -160,6 +161,11 @@ pub struct TensorResult {
     /// What is wrong with the tensor as a whole, or why it was not compared.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// The element that is furthest outside its budget.

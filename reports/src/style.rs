@@ -29,7 +29,7 @@ pub fn paint(style: Style, text: &str) -> String {
 pub fn harmless(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c == '\n' || !is_hostile(c) {
+        if matches!(c, '\n' | '\t') || !is_hostile(c) {
             shown.push(c);
         } else {
             shown.extend(c.escape_unicode());
@@ -38,7 +38,16 @@ pub fn harmless(text: &str) -> String {
     shown
 }
 
-/// Control characters, and those that change the direction of text.
+/// The same for a text that stands within a line: a name, a path.
+pub fn one_line(text: &str) -> String {
+    harmless(text).replace('\n', r"\n").replace('\t', r"\t")
+}
+
+/// Control characters, and those that change the direction of text, break lines or have no width.
 fn is_hostile(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+        )
 }

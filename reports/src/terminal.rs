@@ -4,23 +4,53 @@ use std::fmt::Write as _;
 
 use bn_harness::results::{CaseResult, ErrorResult, RunResults, StepResult, TensorResult, Verdict, Worst};
 
-use crate::style::{BOLD, DIM, harmless, of, paint};
+use crate::style::{BOLD, DIM, harmless, of, one_line, paint};
 
 /// How many mismatching cases are shown in full after a run.
 const SHOWN_IN_FULL: usize = 10;
 
-/// What to type to see one case again.
-pub fn replay_line(program: &str, result: &CaseResult) -> String {
-    format!("{program} replay '{}' --backend {}", harmless(&result.case), result.backend)
+/// How the user called bncheck, for lines to copy.
+#[derive(Debug, Clone, Default)]
+pub struct Invocation {
+    /// The program, as it was typed.
+    pub program: String,
+    /// The suites that were named; none when the checkout's own were run.
+    pub suites: Vec<String>,
 }
 
-/// The end of a run: what is not as expected, then the table of verdicts. `program` is how the user called
-/// bncheck, for the lines to copy.
-pub fn run(results: &RunResults, program: &str) -> String {
+impl Invocation {
+    /// What to type to see one case again, on one backend or on all.
+    pub fn replay(&self, case: &str, backend: Option<&str>) -> String {
+        let mut line = format!("{} replay {}", shell_word(&self.program), quoted(case));
+        if let Some(backend) = backend {
+            let _ = write!(line, " --backend {}", shell_word(backend));
+        }
+        if !self.suites.is_empty() {
+            line += " --suites";
+        }
+        for path in &self.suites {
+            let _ = write!(line, " {}", shell_word(path));
+        }
+        line
+    }
+}
+
+/// A text as one word of a shell's command line.
+fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", one_line(text).replace('\'', r"'\''"))
+}
+
+/// The end of a run: what is not as expected, then the table of verdicts.
+pub fn run(results: &RunResults, invocation: &Invocation) -> String {
     let mut text = String::new();
     let unexpected: Vec<&CaseResult> = results.unexpected().collect();
     for result in unexpected.iter().take(SHOWN_IN_FULL) {
-        text += &mismatch(results, result, program);
+        text += &mismatch(results, result, invocation);
         text.push('\n');
     }
     if unexpected.len() > SHOWN_IN_FULL {
@@ -28,7 +58,10 @@ pub fn run(results: &RunResults, program: &str) -> String {
         let _ = writeln!(text, "… and {rest} more, all of them in results.json\n");
     }
     for error in &results.deviation_errors {
-        let _ = writeln!(text, "{}  {error}", paint(of(Verdict::Error), "deviations"));
+        let _ = writeln!(text, "{}  {}", paint(of(Verdict::Error), "deviations"), indented(error, 12));
+    }
+    if !results.deviation_errors.is_empty() {
+        text.push('\n');
     }
     text + &summary(results)
 }
@@ -61,32 +94,36 @@ pub fn summary(results: &RunResults) -> String {
         let passed = results.of_backend(&backend.name).filter(|result| result.verdict == Verdict::Pass);
         let used = passed.filter_map(|result| result.budget_used).reduce(f64::max);
         let used = used.map_or_else(|| "-".to_owned(), budget_used);
-        let _ = writeln!(text, "  {used:>11}  {DIM}{}{DIM:#}", backend.version);
+        let _ = writeln!(text, "  {used:>11}  {DIM}{}{DIM:#}", one_line(&backend.version));
     }
     let _ = writeln!(
         text,
-        "\n{} cases × {} backends against {} in {:.1} s, {} at a time",
-        results.cases.len(),
-        results.run.backends.len(),
-        results.run.oracle,
+        "\n{} × {} against {} in {:.1} s, {} at a time",
+        count(results.cases.len(), "case"),
+        count(results.run.backends.len(), "backend"),
+        one_line(&results.run.oracle),
         results.run.duration_ms as f64 / 1000.0,
         results.run.jobs,
     );
     let outcome = if results.as_expected() {
         paint(of(Verdict::Pass), "all as expected")
     } else {
-        let count = results.unexpected().count() + results.deviation_errors.len();
-        paint(of(Verdict::Fail), &format!("{count} not as expected"))
+        let unexpected = results.unexpected().count() + results.deviation_errors.len();
+        let said = match unexpected {
+            0 => "nothing was compared".to_owned(),
+            unexpected => format!("{unexpected} not as expected"),
+        };
+        paint(of(Verdict::Fail), &said)
     };
     let _ = writeln!(text, "{outcome}");
     text
 }
 
 /// One result that is not as expected: where it is written, what differs first, how to see it again.
-pub fn mismatch(results: &RunResults, result: &CaseResult, program: &str) -> String {
+pub fn mismatch(results: &RunResults, result: &CaseResult, invocation: &Invocation) -> String {
     let mut text = heading(result);
     if let Some(case) = results.cases.iter().find(|case| case.id == result.case) {
-        let _ = writeln!(text, "  {DIM}{}:{}{DIM:#}", harmless(&case.file), case.line);
+        let _ = writeln!(text, "  {DIM}{}:{}{DIM:#}", one_line(&case.file), case.line);
     }
     if let Some(reason) = &result.reason {
         let _ = writeln!(text, "  {}", indented(reason, 2));
@@ -99,9 +136,9 @@ pub fn mismatch(results: &RunResults, result: &CaseResult, program: &str) -> Str
     }
     let later = wrong.count();
     if later > 0 {
-        let _ = writeln!(text, "  {DIM}{later} later step(s) differ as well{DIM:#}");
+        let _ = writeln!(text, "  {DIM}{} as well{DIM:#}", differ(later));
     }
-    let _ = writeln!(text, "  replay: {}", replay_line(program, result));
+    let _ = writeln!(text, "  replay: {}", invocation.replay(&result.case, Some(&result.backend)));
     text
 }
 
@@ -119,7 +156,7 @@ pub fn full(result: &CaseResult) -> String {
 
 fn heading(result: &CaseResult) -> String {
     let verdict = paint(of(result.verdict), result.verdict.name());
-    format!("{verdict}  {BOLD}{}{BOLD:#}  {}\n", result.backend, harmless(&result.case))
+    format!("{verdict}  {BOLD}{}{BOLD:#}  {}\n", one_line(&result.backend), one_line(&result.case))
 }
 
 fn wrong_in(step: &StepResult) -> usize {
@@ -130,7 +167,7 @@ fn wrong_in(step: &StepResult) -> usize {
 }
 
 fn step_text(step: &StepResult, everything: bool) -> String {
-    let mut text = format!("  step {} ({})\n", step.step, step.action);
+    let mut text = format!("  step {} ({})\n", step.step, one_line(&step.action));
     if let Some(error) = &step.error {
         text += &error_text(error);
     }
@@ -143,18 +180,18 @@ fn step_text(step: &StepResult, everything: bool) -> String {
 }
 
 fn error_text(error: &ErrorResult) -> String {
-    let verdict = paint(of(error.verdict), error.verdict.name());
+    let verdict = paint(of(error.verdict), &format!("{:<11}", error.verdict.name()));
     let said = match (&error.expected, &error.got) {
         (Some(expected), Some(got)) => {
-            format!("raises {} as it should: {}", expected.class, harmless(&got.message))
+            format!("raises {} as it should: {}", expected.class, got.message)
         }
         (Some(expected), None) => {
             format!("accepts what PyTorch rejects with {}: {}", expected.class, expected.message)
         }
-        (None, Some(got)) => format!("raises an error where PyTorch raises none: {}", harmless(&got.message)),
+        (None, Some(got)) => format!("raises an error where PyTorch raises none: {}", got.message),
         (None, None) => String::new(),
     };
-    format!("    {verdict}  error  {}\n", indented(&said, 6))
+    format!("    {verdict}  {BOLD}{:<19}{BOLD:#}  {}\n", "error", indented(&said, 6))
 }
 
 fn tensor_text(tensor: &TensorResult) -> String {
@@ -168,7 +205,7 @@ fn tensor_text(tensor: &TensorResult) -> String {
     }
     text.push('\n');
     if let Some(note) = &tensor.note {
-        let _ = writeln!(text, "      {}", indented(&harmless(note), 6));
+        let _ = writeln!(text, "      {}", indented(note, 6));
     }
     if let Some(worst) = &tensor.worst {
         text += &worst_text(worst);
@@ -178,7 +215,11 @@ fn tensor_text(tensor: &TensorResult) -> String {
 
 fn worst_text(worst: &Worst) -> String {
     let width = worst.expected.decimal.len().max(worst.got.decimal.len());
-    let mut text = format!("      worst at {:?}\n", worst.index);
+    let mut text = match &worst.index[..] {
+        // A scalar has but one.
+        [] => "      its only element\n".to_owned(),
+        index => format!("      worst at {index:?}\n"),
+    };
     for (side, number) in [("expected", &worst.expected), ("got", &worst.got)] {
         let _ = writeln!(text, "        {side:<8}  {:>width$}  {DIM}{}{DIM:#}", number.decimal, number.bits);
     }
@@ -186,7 +227,11 @@ fn worst_text(worst: &Worst) -> String {
         Some(ulps) => format!("{} ulp apart", thousands(ulps)),
         None => "not the same kind of number".to_owned(),
     };
-    let allowed = worst.budget.map(|budget| format!(", allowed ± {budget:.3e}")).unwrap_or_default();
+    let allowed = match worst.budget {
+        Some(0.0) => ", must be exact".to_owned(),
+        Some(budget) => format!(", allowed ± {budget:.3e}"),
+        None => String::new(),
+    };
     let _ = writeln!(text, "        {apart}{allowed}");
     text
 }
@@ -212,6 +257,15 @@ fn thousands(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// "1 case", "2 cases".
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+fn differ(later_steps: usize) -> String {
+    format!("{} {}", count(later_steps, "later step"), if later_steps == 1 { "differs" } else { "differ" })
 }
 
 /// Later lines set in as the first.

@@ -195,7 +195,7 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
         for parameter in self.parameters() {
             let Parameter { value, grad: Some(grad) } = parameter else { continue };
             let dtype = value.dtype();
-            let moved = (0..value.len()).map(|i| value.value(i) - lr * grad.value(i));
+            let moved = (0..value.len()).map(|i| descend(dtype, value.value(i), grad.value(i), lr));
             *value = Tensor::from_values(dtype, value.shape(), moved);
         }
         Ok(())
@@ -217,6 +217,15 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
             running_var: self.running.as_ref().map(|running| running.var.clone()),
             num_batches_tracked: self.num_batches_tracked,
         })
+    }
+}
+
+/// p - lr·g as `torch.optim.SGD` computes it: `p.add_(g, alpha=-lr)`, with alpha in the type of the computation and
+/// one fused multiplication and addition.
+fn descend(dtype: DType, p: f64, g: f64, lr: f64) -> f64 {
+    match dtype {
+        DType::F64 => (-lr).mul_add(g, p),
+        _ => f64::from((-(lr as f32)).mul_add(g as f32, p as f32)),
     }
 }
 

@@ -61,6 +61,17 @@ pub enum Command {
         /// The case's id.
         id: String,
     },
+    /// Print cases with their tensors as JSON, one a line, for programs.
+    #[command(after_help = FILTER_HELP)]
+    Export {
+        /// Which cases; all when left out.
+        filter: Vec<String>,
+    },
+    /// Compare bncheck's semantics with a recording of PyTorch itself (`just audit-oracle` makes one).
+    Audit {
+        /// The recording.
+        recording: PathBuf,
+    },
     /// Say what is installed, which backends are usable, and what to type where one is not.
     Doctor {
         /// How to print it.
@@ -98,7 +109,7 @@ pub struct RunArgs {
 #[derive(Debug, Args)]
 pub struct Backends {
     /// Which backends; all when left out.
-    #[arg(long = "backend", short, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long = "backend", short = 'b', value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
 }
 

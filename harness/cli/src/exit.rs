@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use bn_api::wire::WorkerError;
 use bn_cases::{FilterError, Problems};
+use bn_harness::audit::RecordingError;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -103,6 +104,15 @@ pub enum CliError {
         /// Why.
         error: WorkerError,
     },
+    /// A recording cannot be read.
+    #[error("{}: {error}", path.display())]
+    #[diagnostic(help("`just audit-oracle` makes a new recording"))]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: RecordingError,
+    },
     /// Nothing can be written.
     #[error(transparent)]
     Write(#[from] bn_reports::json::WriteError),
@@ -118,6 +128,7 @@ impl CliError {
             CliError::Filter(_)
             | CliError::UnknownBackend { .. }
             | CliError::UnknownCase { .. }
+            | CliError::Recording { .. }
             | CliError::Write(_)
             | CliError::Output(_) => 2,
             CliError::Cases(_) => 3,

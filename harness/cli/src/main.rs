@@ -44,6 +44,8 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         Command::List { filter, format } => commands::list::list(&cli.suites, filter, *format),
         Command::Run(args) => commands::run::run(&cli.suites, args),
         Command::Replay { id, backends, format } => commands::run::replay(&cli.suites, id, backends, *format),
+        Command::Export { filter } => commands::export::export(&cli.suites, filter),
+        Command::Audit { recording } => commands::audit::audit(&cli.suites, recording),
         Command::Explain { id } => commands::explain::explain(&cli.suites, id),
         Command::Doctor { format } => commands::doctor::doctor(*format),
         Command::Schema => {

@@ -32,7 +32,7 @@ impl Progress {
             bar
         });
         if bar.is_none() {
-            eprintln!("running {total} cases");
+            eprintln!("running {total} case{}", if total == 1 { "" } else { "s" });
         }
         Progress { total, unexpected: 0, bar, last_line: Instant::now() }
     }

@@ -7,7 +7,7 @@ use bn_cases::case::PublishedAnswer;
 use bn_reports::style::{BOLD, DIM, harmless};
 
 use crate::backends;
-use crate::commands::{print, program};
+use crate::commands::{invocation, print};
 use crate::exit::{CliError, Outcome};
 use crate::selection::Cases;
 
@@ -53,7 +53,7 @@ pub fn explain(suites: &[PathBuf], id: &str) -> Result<Outcome, CliError> {
             }
         }
     }
-    let _ = writeln!(text, "\nrun it: {} replay '{}'", program(), case.id);
+    let _ = writeln!(text, "\nrun it: {}", invocation(suites).replay(&case.id, None));
     print(&text)?;
     Ok(Outcome::AsExpected)
 }

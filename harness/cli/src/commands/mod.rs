@@ -1,11 +1,16 @@
 //! One module a command.
 
+pub mod audit;
 pub mod doctor;
 pub mod explain;
+pub mod export;
 pub mod list;
 pub mod run;
 
 use std::io::Write;
+use std::path::PathBuf;
+
+use bn_reports::terminal::Invocation;
 
 /// Prints to standard output, with colours where they are wanted.
 ///
@@ -18,6 +23,9 @@ pub fn print(text: &str) -> std::io::Result<()> {
 }
 
 /// How the user called bncheck, for lines to copy.
-pub fn program() -> String {
-    std::env::args().next().unwrap_or_else(|| "bncheck".to_owned())
+pub fn invocation(suites: &[PathBuf]) -> Invocation {
+    Invocation {
+        program: std::env::args().next().unwrap_or_else(|| "bncheck".to_owned()),
+        suites: suites.iter().map(|path| path.display().to_string()).collect(),
+    }
 }

@@ -10,7 +10,7 @@ use bn_reports::{json, terminal};
 
 use crate::args::{Backends, Format, RunArgs};
 use crate::backends::{self, Entry};
-use crate::commands::{print, program};
+use crate::commands::{invocation, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
 use crate::selection::Cases;
@@ -29,7 +29,7 @@ pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
     progress.finish();
     let path = json::write(&results, &args.output)?;
     match args.format {
-        Format::Human => print(&terminal::run(&results, &program()))?,
+        Format::Human => print(&terminal::run(&results, &invocation(suites)))?,
         Format::Json => print(&json::to_string(&results))?,
     }
     eprintln!("results: {}", path.display());

@@ -1,0 +1,69 @@
+//! `bncheck export`: cases with their tensors, for programs.
+
+use std::path::PathBuf;
+
+use bn_api::{Action, Request, Tensor};
+use serde_json::{Value, json};
+
+use crate::commands::print;
+use crate::exit::{CliError, Outcome};
+use crate::selection::Cases;
+
+/// Prints the selected cases as JSON, one a line: the layer, and the steps with their tensors as bits.
+pub fn export(suites: &[PathBuf], filter: &[String]) -> Result<Outcome, CliError> {
+    let cases = Cases::load(suites)?;
+    for case in cases.select(filter)? {
+        print(&format!("{}\n", request(&Request::from_case(case))))?;
+    }
+    Ok(Outcome::AsExpected)
+}
+
+fn request(request: &Request) -> Value {
+    let layer = &request.layer;
+    let contents = |tensor: &Option<Tensor>| tensor.as_ref().map(tensor_json);
+    json!({
+        "case": request.case,
+        "layer": {
+            "kind": layer.kind,
+            "features": layer.features,
+            "eps": layer.eps,
+            "momentum": layer.momentum,
+            "affine": layer.affine,
+            "track_running_stats": layer.track_running_stats,
+            "input_dtype": layer.input_dtype,
+            "dtype": layer.dtype,
+            "weight": contents(&layer.weight),
+            "bias": contents(&layer.bias),
+            "running_mean": contents(&layer.running_mean),
+            "running_var": contents(&layer.running_var),
+            "num_batches_tracked": layer.num_batches_tracked,
+        },
+        "steps": request.actions.iter().map(step).collect::<Vec<_>>(),
+    })
+}
+
+fn step(action: &Action) -> Value {
+    match action {
+        Action::Train => json!({ "do": "train" }),
+        Action::Eval => json!({ "do": "eval" }),
+        Action::ZeroGrad => json!({ "do": "zero_grad" }),
+        Action::ResetRunningStats => json!({ "do": "reset_running_stats" }),
+        Action::Sgd { lr } => json!({ "do": "sgd", "lr": lr }),
+        Action::Forward { input, no_grad } => {
+            json!({ "do": "forward", "input": tensor_json(input), "no_grad": no_grad })
+        }
+        Action::Backward { grad_output } => {
+            json!({ "do": "backward", "grad_output": tensor_json(grad_output) })
+        }
+    }
+}
+
+/// A tensor as bits: the hexadecimal text of its little-endian bytes.
+fn tensor_json(tensor: &Tensor) -> Value {
+    let hex: String = tensor.bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();
+    json!({ "dtype": tensor.dtype(), "shape": tensor.shape(), "hex": hex })
+}
+
+fn digit(value: u8) -> char {
+    char::from_digit(u32::from(value), 16).unwrap_or('0')
+}

@@ -1,0 +1,225 @@
+//! Is the oracle right? Compares bncheck's semantics with what PyTorch's own modules answered.
+//!
+//! A recording is made by `harness/audit/record.py` from the cases that `bncheck export` prints: JSON lines, the first
+//! of which says with what it was made.
+
+use std::io::BufRead;
+
+use bn_api::{Action, DType, ErrorClass, Observable, Request, Responder, Response, StepAnswer, Tensor};
+use serde::Deserialize;
+use thiserror::Error;
+
+/// How far apart two answers of the same kernels may be, in units in the last place: the module above them may add a
+/// rounding of its own (gradient descent in another type).
+const ULPS: u64 = 2;
+
+/// With what a recording was made.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Provenance {
+    /// The version of the recording's form.
+    pub recording: u32,
+    /// The version of PyTorch.
+    pub torch: String,
+    /// The version of Python.
+    pub python: String,
+    /// The instruction set.
+    pub machine: String,
+    /// What libtorch's kernels were dispatched to.
+    pub capability: String,
+    /// The day it was made.
+    pub made: String,
+    /// How to make it again.
+    pub command: String,
+}
+
+/// What PyTorch answered to one case.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RecordedCase {
+    /// The case's id.
+    pub case: String,
+    /// The answers with every tensor in float64.
+    pub float64: Vec<RecordedStep>,
+    /// The answers in the case's own dtypes.
+    pub own: Vec<RecordedStep>,
+}
+
+/// What PyTorch answered to one step.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RecordedStep {
+    /// The error it raised.
+    pub error: Option<RecordedError>,
+    /// The step's own tensors and the state after it.
+    pub tensors: std::collections::BTreeMap<Observable, RecordedTensor>,
+}
+
+/// An error that PyTorch raised.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RecordedError {
+    /// Its class.
+    pub class: ErrorClass,
+    /// Its first line.
+    pub message: String,
+}
+
+/// A tensor as bits.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RecordedTensor {
+    dtype: DType,
+    shape: Vec<usize>,
+    hex: String,
+}
+
+/// A recording that cannot be read.
+#[derive(Debug, Error)]
+pub enum RecordingError {
+    /// The file ends or fails early.
+    #[error("cannot read the recording: {0}")]
+    Io(#[from] std::io::Error),
+    /// A line is not what it should be.
+    #[error("line {line} of the recording is wrong: {why}")]
+    Line {
+        /// The line, from 1.
+        line: usize,
+        /// Why.
+        why: String,
+    },
+}
+
+impl RecordedTensor {
+    fn tensor(&self) -> Option<Tensor> {
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
+        let bytes: Option<Vec<u8>> = self
+            .hex
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| Some(digit(pair[0])? << 4 | digit(*pair.get(1)?)?))
+            .collect();
+        Tensor::from_bytes(self.dtype, self.shape.clone(), bytes?)
+    }
+}
+
+/// Reads a recording. `parse` turns a line of JSON into a value.
+///
+/// # Errors
+/// When a line is not part of a recording.
+pub fn read(
+    lines: impl BufRead,
+    parse_first: &dyn Fn(&str) -> Result<Provenance, String>,
+    parse: &dyn Fn(&str) -> Result<RecordedCase, String>,
+) -> Result<(Provenance, Vec<RecordedCase>), RecordingError> {
+    let mut provenance = None;
+    let mut cases = Vec::new();
+    for (number, line) in lines.lines().enumerate() {
+        let line = line?;
+        let wrong = |why: String| RecordingError::Line { line: number + 1, why };
+        if number == 0 {
+            provenance = Some(parse_first(&line).map_err(wrong)?);
+        } else {
+            cases.push(parse(&line).map_err(wrong)?);
+        }
+    }
+    let provenance = provenance.ok_or(RecordingError::Line { line: 1, why: "it is empty".to_owned() })?;
+    Ok((provenance, cases))
+}
+
+/// What comes of comparing one case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Comparison {
+    /// Where bncheck and PyTorch disagree, a sentence each.
+    pub disagreements: Vec<String>,
+    /// Why some steps were not compared.
+    pub exempt: Option<&'static str>,
+}
+
+/// `torch.optim.SGD` in f16 and bf16 rounds the learning rate to that type and, for the elements that do not fill a
+/// vector register, the product as well. The optimizer is not what is compared.
+const HALF_SGD: &str =
+    "after gradient descent in a half type: where PyTorch rounds depends on the vector's length";
+
+/// Compares one case with what was recorded. `libtorch` is asked in float64 and in the case's own dtypes.
+pub fn compare(request: &Request, recorded: &RecordedCase, libtorch: &mut dyn Responder) -> Comparison {
+    let own_dtype = request.layer.dtype;
+    let sgd = request.actions.iter().position(|action| matches!(action, Action::Sgd { .. }));
+    let exempt_from = sgd.filter(|_| own_dtype.is_half() && request.layer.affine);
+    let mut disagreements = disagreements("float64", &request.cast(DType::F64), &recorded.float64, libtorch);
+    // The answer to action i is the one with number i + 1.
+    let compared = exempt_from.map_or(recorded.own.len(), |action| action + 1);
+    disagreements.extend(self::disagreements("own dtype", request, &recorded.own[..compared], libtorch));
+    Comparison { disagreements, exempt: exempt_from.map(|_| HALF_SGD) }
+}
+
+fn disagreements(
+    what: &str,
+    request: &Request,
+    recorded: &[RecordedStep],
+    libtorch: &mut dyn Responder,
+) -> Vec<String> {
+    let case = &request.case;
+    match libtorch.respond(request) {
+        Response::Answered(answers) if answers.len() >= recorded.len() => {
+            let steps = answers.iter().zip(recorded).enumerate();
+            steps
+                .flat_map(|(step, (ours, theirs))| {
+                    step_disagreements(ours, theirs)
+                        .map(move |difference| format!("{case}, {what}, step {step}: {difference}"))
+                })
+                .collect()
+        }
+        Response::Answered(answers) => {
+            vec![format!("{case}: {} answers, {} recorded", answers.len(), recorded.len())]
+        }
+        Response::Unsupported { reason } => vec![format!("{case}: unsupported: {reason}")],
+        Response::Broken { message, .. } => vec![format!("{case}: {message}")],
+    }
+}
+
+fn step_disagreements(ours: &StepAnswer, theirs: &RecordedStep) -> impl Iterator<Item = String> {
+    let error = match (&ours.error, &theirs.error) {
+        (None, None) => None,
+        (Some(ours), Some(theirs)) if ours.class == theirs.class => None,
+        (ours, theirs) => {
+            let said = |class: Option<ErrorClass>| {
+                class.map_or("no error".to_owned(), |class| format!("the error {class}"))
+            };
+            let (ours, words) = (said(ours.as_ref().map(|error| error.class)), theirs.as_ref());
+            let message = words.map(|error| format!(" ({})", error.message)).unwrap_or_default();
+            Some(format!("bncheck has {ours}, PyTorch {}{message}", said(words.map(|error| error.class))))
+        }
+    };
+    let tensors: Vec<String> = Observable::ALL
+        .into_iter()
+        .filter_map(|name| {
+            let (ours, theirs) = (ours.tensor(name), theirs.tensors.get(&name).map(RecordedTensor::tensor));
+            match (ours, theirs) {
+                (None, None) => None,
+                (Some(_), None) => Some(format!("PyTorch has no {name}")),
+                (None, Some(_)) => Some(format!("bncheck has no {name}")),
+                (Some(_), Some(None)) => Some(format!("the recorded {name} cannot be read")),
+                (Some(ours), Some(Some(theirs))) => tensor_disagreement(name, ours, &theirs),
+            }
+        })
+        .collect();
+    error.into_iter().chain(tensors)
+}
+
+fn tensor_disagreement(name: Observable, ours: &Tensor, theirs: &Tensor) -> Option<String> {
+    if (ours.dtype(), ours.shape()) != (theirs.dtype(), theirs.shape()) {
+        let form = |tensor: &Tensor| format!("{} {:?}", tensor.dtype(), tensor.shape());
+        return Some(format!("{name} is {} here, {} in PyTorch", form(ours), form(theirs)));
+    }
+    let dtype = ours.dtype();
+    let apart = |index: usize| {
+        let (a, b) = (ours.bits(index), theirs.bits(index));
+        let both_nan = dtype.value_of(a).is_nan() && dtype.value_of(b).is_nan();
+        if both_nan { 0 } else { dtype.ulps_between(a, b).unwrap_or(u64::MAX) }
+    };
+    let (worst, ulps) = (0..ours.len()).map(|index| (index, apart(index))).max_by_key(|&(_, ulps)| ulps)?;
+    (ulps > ULPS).then(|| {
+        let position = ours.position(worst);
+        format!(
+            "{name}{position:?} is {:?} here, {:?} in PyTorch, {ulps} ulp apart",
+            ours.value(worst),
+            theirs.value(worst)
+        )
+    })
+}
