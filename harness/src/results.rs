@@ -1,14 +1,13 @@
 //! The results of a run: what `results.json` holds, and what every report is made from.
 
 use bn_api::{DType, ErrorClass, Observable};
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of this model; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// A run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunResults {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
@@ -23,7 +22,7 @@ pub struct RunResults {
 }
 
 /// What was run, where and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// The version of bncheck.
     pub bncheck: String,
@@ -46,7 +45,7 @@ pub struct RunInfo {
 }
 
 /// A backend of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackendColumn {
     /// Its name.
     pub name: String,
@@ -57,7 +56,7 @@ pub struct BackendColumn {
 }
 
 /// The machine of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The operating system.
     pub os: String,
@@ -70,7 +69,7 @@ pub struct Machine {
 }
 
 /// A case of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseInfo {
     /// Its id.
     pub id: String,
@@ -85,7 +84,7 @@ pub struct CaseInfo {
 }
 
 /// One backend's answer to one case, judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CaseResult {
     /// The case's id.
     pub case: String,
@@ -106,7 +105,7 @@ pub struct CaseResult {
 }
 
 /// What was compared after one step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepResult {
     /// The number of the step, from 1; 0 is the layer as constructed.
     pub step: usize,
@@ -121,7 +120,7 @@ pub struct StepResult {
 }
 
 /// An error expected, raised, or both.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorResult {
     /// Pass when both sides raise an error.
     pub verdict: Verdict,
@@ -132,7 +131,7 @@ pub struct ErrorResult {
 }
 
 /// An error that was raised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RaisedError {
     /// Its class.
     pub class: ErrorClass,
@@ -141,7 +140,7 @@ pub struct RaisedError {
 }
 
 /// One tensor compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TensorResult {
     /// Which tensor.
     pub tensor: Observable,
@@ -169,7 +168,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// The element that is furthest outside its budget.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Worst {
     /// Its position along each dimension.
     pub index: Vec<usize>,
@@ -184,7 +183,7 @@ pub struct Worst {
 }
 
 /// A number that has lost no bit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Number {
     /// The shortest decimal that reads back as the same number of its type.
     pub decimal: String,
@@ -208,7 +207,7 @@ impl Number {
 }
 
 /// A verdict, on a tensor or on a whole case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// As it should be.

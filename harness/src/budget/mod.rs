@@ -20,18 +20,7 @@ use bn_api::{Action, DType, Observable, Request, StepAnswer, Tensor};
 use state::{PerChannel, State};
 
 /// How accurate a backend claims to be.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    Default,
-    serde::Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Accuracy {
     /// The default: half-precision inputs are computed in f32, statistics stay in f32 within a pass, and each
