@@ -45,7 +45,7 @@ pub struct Case {
 }
 
 /// Which of PyTorch's three classes the layer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub enum LayerKind {
     /// `torch.nn.BatchNorm1d`: inputs (N, C) and (N, C, L).
     BatchNorm1d,

@@ -76,6 +76,8 @@ pub enum ErrorClass {
     WrongRank,
     /// The input's channels are not the layer's.
     WrongFeatures,
+    /// A weight without any channel to take it from (`select(): index 0 out of range`).
+    NoChannels,
     /// The types of input and parameters do not go together.
     DtypeMismatch,
     /// A backward without a graph: no forward yet, or one under `no_grad`.
@@ -94,6 +96,7 @@ impl ErrorClass {
             ErrorClass::EpsNotPositive => "eps_not_positive",
             ErrorClass::WrongRank => "wrong_rank",
             ErrorClass::WrongFeatures => "wrong_features",
+            ErrorClass::NoChannels => "no_channels",
             ErrorClass::DtypeMismatch => "dtype_mismatch",
             ErrorClass::NoGraph => "no_graph",
             ErrorClass::Panic => "panic",

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::case::{Action, Generated, Layer, LayerKind, Published, PublishedAnswer};
 use crate::data::{Role, check};
 use crate::format::{CaseSpec, Expectation, Fill, InputSpec, Mode, Step};
-use crate::observed::Observable;
+use crate::observed::{ErrorClass, Observable};
 use crate::problem::{Problem, Source, Span};
 use crate::yaml::{Literal, Node};
 use crate::{DType, number};
@@ -111,29 +111,39 @@ impl Resolver<'_> {
             Step::Forward { input: Some(input), .. } => input.shape.clone(),
             _ => None,
         };
-        let first = steps.iter().find(|(_, step)| matches!(step, Step::Forward { .. }));
+        let numbered = steps.iter().enumerate().map(|(index, (_, step))| (index + 1, step));
+        let first = numbered.into_iter().find(|(_, step)| matches!(step, Step::Forward { .. }));
         let shape = first.and_then(|(_, step)| input_of(step)).or_else(|| self.spec.input.shape.clone());
         let Some(shape) = shape else {
             let place = if self.fields.get("input").is_some() { "input" } else { "name" };
             self.problem(place, "the case gives no `input.shape`", "`input: {shape: [8, 4, 5, 5]}`");
             return None;
         };
-        let Some(kind) = LayerKind::for_rank(shape.len()) else {
-            let help = "rank 2 or 3 is BatchNorm1d, 4 BatchNorm2d, 5 BatchNorm3d";
-            self.problem(
-                "input.shape",
-                format!("no batch norm takes an input of rank {}", shape.len()),
-                help,
-            );
+        let Some(kind) = written.kind.or_else(|| LayerKind::for_rank(shape.len())) else {
+            let help = "rank 2 or 3 is BatchNorm1d, 4 BatchNorm2d, 5 BatchNorm3d; to see the error, name a `layer.kind`";
+            let message = format!("no batch norm takes an input of rank {}", shape.len());
+            self.problem("input.shape", message, help);
             return None;
         };
-        // Whatever is written: one mistake is not to be reported again for every input.
-        let features = shape[1];
-        if let Some(other) = written.features.filter(|&other| other != features) {
-            let message =
-                format!("`features` is {other}, but the input's shape {shape:?} has {features} channels");
-            self.problem("layer.features", message, "leave `features` out: it is the shape's second number");
-        }
+        let excused = first.is_some_and(|(number, _)| self.expects_refusal(number));
+        let features = match (written.features, shape.get(1)) {
+            (Some(features), _) if excused => features,
+            (Some(features), Some(&channels)) if features != channels => {
+                let message = format!(
+                    "`features` is {features}, but the input's shape {shape:?} has {channels} channels"
+                );
+                let help = "leave `features` out: it is the shape's second number";
+                self.problem("layer.features", message, help);
+                // One mistake is not to be reported again for every input.
+                channels
+            }
+            (Some(features), _) => features,
+            (None, Some(&channels)) => channels,
+            (None, None) => {
+                self.problem("input.shape", "a shape of this rank has no channels", "give `layer.features`");
+                return None;
+            }
+        };
         self.numbers();
         let dtype = written.dtype.unwrap_or(self.spec.dtype);
         let mixed = self.spec.dtype.is_half() && dtype == DType::F32;
@@ -202,7 +212,7 @@ impl Resolver<'_> {
         let mut latest: Option<Vec<usize>> = None;
         let mut refused = false;
         let mut script = Vec::new();
-        for (path, step) in steps {
+        for (index, (path, step)) in steps.iter().enumerate() {
             script.push(match step {
                 Step::Train => Action::Train,
                 Step::Eval => Action::Eval,
@@ -215,7 +225,7 @@ impl Resolver<'_> {
                     Action::Sgd { lr: *lr }
                 }
                 Step::Forward { no_grad, input } => {
-                    let Some(input) = self.input(path, input.as_ref(), layer, forwards) else {
+                    let Some(input) = self.input(path, input.as_ref(), layer, index + 1, forwards) else {
                         refused = true;
                         continue;
                     };
@@ -244,6 +254,7 @@ impl Resolver<'_> {
         path: &str,
         own: Option<&InputSpec>,
         layer: &Layer,
+        number: usize,
         occurrence: u32,
     ) -> Option<Generated> {
         let case = &self.spec.input;
@@ -257,12 +268,13 @@ impl Resolver<'_> {
             (None, Some(fill)) => (fill.clone(), "input.fill".to_owned()),
             (None, None) => (Fill::Normal { mean: 0.5, std: 2.0 }, "input".to_owned()),
         };
-        if !layer.kind.takes(shape.len()) {
+        let excused = self.expects_refusal(number);
+        if !excused && !layer.kind.takes(shape.len()) {
             let message = format!("a {:?} takes no input of rank {}", layer.kind, shape.len());
             self.problem(&shape_path, message, "all inputs of a case have the rank of the first, or 2 and 3");
             return None;
         }
-        if shape[1] != layer.features {
+        if !excused && shape[1] != layer.features {
             let message =
                 format!("the layer has {} features, this input {} channels", layer.features, shape[1]);
             self.problem(&shape_path, message, "the second number of a shape is the number of channels");
@@ -271,6 +283,12 @@ impl Resolver<'_> {
         self.size(&shape_path, shape)?;
         self.fill(&fill_path, &fill, Role::Input, self.spec.dtype, shape);
         Some(Generated { fill, role: Role::Input, occurrence, dtype: self.spec.dtype, shape: shape.clone() })
+    }
+
+    /// Whether the case expects that a step refuses its input's shape, which may then be wrong.
+    fn expects_refusal(&self, number: usize) -> bool {
+        let refusal = |class| matches!(class, ErrorClass::WrongRank | ErrorClass::WrongFeatures);
+        self.spec.expect.iter().any(|known| known.step == number && known.error.is_some_and(refusal))
     }
 
     /// Counts the case's memory: input, output and both gradients of each forward.

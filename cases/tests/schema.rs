@@ -42,7 +42,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         "suite: s\ncases: [{name: a, mode: train, layer: {epsilon: 1}}]",
         "suite: s\ncases: [{name: a, mode: train, layer: {eps: tiny}}]",
         "suite: s\ncases: [{name: a, steps: [forwards]}]",
-        "suite: s\ncases: [{name: a, mode: train, input: {shape: [2]}}]",
+        "suite: s\ncases: [{name: a, mode: train, input: {shape: []}}]",
         "suite: s\ncases: [{name: a, mode: train, grad: {gauss: {mean: 1}}}]",
         "suite: s\ncases: [{name: a b, mode: train}]",
         "suite: s\ncases: [{mode: train}]",

@@ -58,6 +58,9 @@ pub fn number(value: f64) -> String {
 fn layer(layer: &LayerSpec) -> String {
     let mut fields = Vec::new();
     let mut field = |key: &str, value: String| fields.push(format!("{key}: {value}"));
+    if let Some(kind) = layer.kind {
+        field("kind", format!("{kind:?}"));
+    }
     if let Some(features) = layer.features {
         field("features", features.to_string());
     }

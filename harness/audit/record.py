@@ -29,6 +29,7 @@ ERRORS = [
     ("eps must be positive", "eps_not_positive"),
     (r"expected .*D.* input", "wrong_rank"),
     (r"should contain \d+ elements", "wrong_features"),
+    (r"select\(\): index 0 out of range", "no_channels"),
     (r"scalar type|mixed dtype|same dtype", "dtype_mismatch"),
     ("does not require grad", "no_graph"),
 ]

@@ -104,7 +104,9 @@ impl Kernel for Mistaken {
                 _ => self.batch_statistics(call.input, c),
             })
             .collect();
-        if let (true, Some(running)) = (call.use_batch_stats, call.running) {
+        // An empty batch moves nothing.
+        let moves = call.use_batch_stats && !call.input.is_empty();
+        if let (true, Some(running)) = (moves, call.running) {
             let n = layout.values as f64;
             let bessel = if self.0 == Mistake::BiasedRunningVar { 1.0 } else { n / (n - 1.0) };
             let means: Vec<f64> = stats.iter().map(|(mean, _)| *mean).collect();

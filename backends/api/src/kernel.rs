@@ -152,9 +152,16 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
             let message = format!("batch_norm eps must be positive, but got {}", self.config.eps);
             return Err(LayerError::new(ErrorClass::EpsNotPositive, message));
         }
-        if shape[1] != self.config.features {
+        // Sizes are checked against parameters and buffers, where there are any, and not for an empty batch.
+        let sized = self.weight.is_some() || self.running.is_some();
+        if sized && !input.is_empty() && shape[1] != self.config.features {
             let message = format!("{} channels for a layer of {} features", shape[1], self.config.features);
             return Err(LayerError::new(ErrorClass::WrongFeatures, message));
+        }
+        // An empty input is scaled by the first weight, which must be there.
+        if self.weight.is_some() && self.config.features == 0 {
+            let message = "select(): index 0 out of range for tensor of size [0] at dimension 0";
+            return Err(LayerError::new(ErrorClass::NoChannels, message));
         }
         let call = Forward {
             input,

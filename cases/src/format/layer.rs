@@ -3,6 +3,7 @@ use serde::Deserialize;
 
 use super::Fill;
 use crate::DType;
+use crate::case::LayerKind;
 use crate::dtype::optional_float_dtype;
 
 /// A batch-norm layer: the arguments of `torch.nn.BatchNorm{1,2,3}d` and, where given, the contents of its
@@ -11,6 +12,8 @@ use crate::dtype::optional_float_dtype;
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LayerSpec {
+    /// Which of PyTorch's three classes. Left out: the one that takes the first input's rank.
+    pub kind: Option<LayerKind>,
     /// The number of channels, C. Left out: the second dimension of the first input.
     #[schemars(range(min = 0))]
     pub features: Option<usize>,
@@ -44,6 +47,7 @@ impl Default for LayerSpec {
     /// The defaults of `torch.nn.BatchNorm2d`.
     fn default() -> Self {
         LayerSpec {
+            kind: None,
             features: None,
             eps: 1e-5,
             momentum: Some(0.1),

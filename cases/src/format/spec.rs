@@ -46,9 +46,9 @@ pub struct CaseSpec {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputSpec {
-    /// Batch, channels, and up to three more dimensions.
+    /// Batch, channels, and up to three more dimensions; another rank only where the case expects `wrong_rank`.
     #[serde(default)]
-    #[schemars(length(min = 2, max = 5))]
+    #[schemars(length(min = 1))]
     pub shape: Option<Vec<usize>>,
     /// How it is filled. Left out: normal with mean 0.5 and standard deviation 2.
     #[serde(default)]

@@ -96,6 +96,7 @@ impl LayerPlan {
         let [weight, bias, running_mean, running_var] =
             self.contents.each_ref().map(|plan| plan.as_ref().and_then(|plan| plan.fit(dtype, &[features])));
         LayerSpec {
+            kind: None,
             features: None,
             eps: self.eps,
             momentum: self.momentum,
