@@ -111,6 +111,32 @@ pub enum Action {
     },
     /// Running statistics as constructed.
     ResetRunningStats,
+    /// Assignments to the layer's attributes.
+    Set(Vec<Setting>),
+}
+
+/// An assignment to an attribute of a layer that has been constructed.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub enum Setting {
+    /// The weight of the new batch in the running statistics; `None` is the cumulative average.
+    Momentum(Option<f64>),
+    /// Added to the variance inside the root.
+    Eps(f64),
+    /// Whether training moves the running statistics.
+    TrackRunningStats(bool),
+}
+
+/// `momentum=None`, `eps=0.001`: as one would assign it in Python.
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Setting::Momentum(None) => f.write_str("momentum=None"),
+            Setting::Momentum(Some(momentum)) => write!(f, "momentum={momentum}"),
+            Setting::Eps(eps) => write!(f, "eps={eps}"),
+            Setting::TrackRunningStats(true) => f.write_str("track_running_stats=True"),
+            Setting::TrackRunningStats(false) => f.write_str("track_running_stats=False"),
+        }
+    }
 }
 
 impl Action {
@@ -125,6 +151,7 @@ impl Action {
             Action::ZeroGrad => "zero_grad",
             Action::Sgd { .. } => "sgd",
             Action::ResetRunningStats => "reset_running_stats",
+            Action::Set(_) => "set",
         }
     }
 }
@@ -270,6 +297,10 @@ impl Case {
                     writeln!(text, "  gradient {:?}, {}", grad.shape, describe_fill(&grad.fill))
                 }
                 Action::Sgd { lr } => writeln!(text, "  lr {lr}"),
+                Action::Set(settings) => {
+                    let all: Vec<String> = settings.iter().map(ToString::to_string).collect();
+                    writeln!(text, "  {}", all.join(", "))
+                }
                 _ => writeln!(text),
             };
         }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::case::{Action, Generated, Layer, LayerKind, Published, PublishedAnswer};
+use crate::case::{Action, Generated, Layer, LayerKind, Published, PublishedAnswer, Setting};
 use crate::data::{Role, check};
 use crate::format::{CaseSpec, Expectation, Fill, InputSpec, Mode, Step};
 use crate::observed::{ErrorClass, Observable};
@@ -218,6 +218,18 @@ impl Resolver<'_> {
                 Step::Eval => Action::Eval,
                 Step::ZeroGrad => Action::ZeroGrad,
                 Step::ResetRunningStats => Action::ResetRunningStats,
+                Step::Set { momentum, eps, track_running_stats } => {
+                    let settings: Vec<Setting> = [
+                        momentum.map(Setting::Momentum),
+                        eps.map(Setting::Eps),
+                        track_running_stats.map(Setting::TrackRunningStats),
+                    ]
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                    self.settings(path, &settings);
+                    Action::Set(settings)
+                }
                 Step::Sgd { lr } => {
                     if !lr.is_finite() {
                         self.problem(&format!("{path}.sgd.lr"), "`lr` must be finite", "");
@@ -247,6 +259,22 @@ impl Resolver<'_> {
             });
         }
         script
+    }
+
+    fn settings(&mut self, path: &str, settings: &[Setting]) {
+        if settings.is_empty() {
+            self.problem(path, "`set` sets nothing", "`{set: {momentum: 0.5}}`");
+        }
+        for setting in settings {
+            let finite = match setting {
+                Setting::Momentum(momentum) => momentum.is_none_or(f64::is_finite),
+                Setting::Eps(eps) => eps.is_finite(),
+                Setting::TrackRunningStats(_) => true,
+            };
+            if !finite {
+                self.problem(&format!("{path}.set"), format!("`{setting}` is not finite"), "");
+            }
+        }
     }
 
     fn input(

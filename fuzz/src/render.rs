@@ -121,6 +121,15 @@ fn step(step: &Step) -> String {
         Step::ZeroGrad => "zero_grad".to_owned(),
         Step::Sgd { lr } => format!("sgd: {{lr: {}}}", number(*lr)),
         Step::ResetRunningStats => "reset_running_stats".to_owned(),
+        Step::Set { momentum, eps, track_running_stats } => {
+            let momentum = momentum.map(|momentum| momentum.map_or_else(|| "null".to_owned(), number));
+            let fields = [
+                momentum.map(|momentum| format!("momentum: {momentum}")),
+                eps.map(|eps| format!("eps: {}", number(eps))),
+                track_running_stats.map(|track| format!("track_running_stats: {track}")),
+            ];
+            format!("set: {}", braced(&fields.into_iter().flatten().collect::<Vec<_>>()))
+        }
     }
 }
 

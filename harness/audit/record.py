@@ -98,6 +98,9 @@ class Run:
             self.module.zero_grad()
         elif what == "reset_running_stats":
             self.module.reset_running_stats()
+        elif what == "set":
+            for name, value in step["attributes"].items():
+                setattr(self.module, name, value)
         elif what == "sgd":
             parameters = list(self.module.parameters())
             if parameters:

@@ -3,7 +3,7 @@
 use bn_cases::{DType, Observable, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::{LayerConfig, LayerError, Request, Response};
+use crate::{LayerConfig, LayerError, Request, Response, Setting};
 
 /// Who a backend is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +94,12 @@ pub trait Layer {
     /// # Errors
     /// What the implementation raises.
     fn reset_running_stats(&mut self) -> Result<(), LayerError>;
+
+    /// Changes an attribute of the layer, as an assignment to the module's does in PyTorch.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn set(&mut self, setting: Setting) -> Result<(), LayerError>;
 
     /// Everything that can be seen of the layer now.
     ///

@@ -56,6 +56,11 @@ fn act(layer: &mut dyn Layer, action: &Action) -> Given {
         Action::ZeroGrad => layer.zero_grad()?,
         Action::Sgd { lr } => layer.sgd(*lr)?,
         Action::ResetRunningStats => layer.reset_running_stats()?,
+        Action::Set(settings) => {
+            for setting in settings {
+                layer.set(*setting)?;
+            }
+        }
         Action::Forward { input, no_grad } => {
             return Ok(vec![(Observable::Output, layer.forward(input, *no_grad)?)]);
         }

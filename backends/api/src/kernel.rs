@@ -4,7 +4,7 @@
 
 use bn_cases::{DType, ErrorClass, Tensor};
 
-use crate::{Gradients, Layer, LayerConfig, LayerError, LayerState};
+use crate::{Gradients, Layer, LayerConfig, LayerError, LayerState, Setting};
 
 /// A batch-norm kernel: PyTorch's functional level, without state of its own.
 pub trait Kernel {
@@ -136,6 +136,7 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
         // The counter moves first: a batch that is refused below has been counted.
         let mut factor = self.config.momentum.unwrap_or(0.0);
         if self.training
+            && self.config.track_running_stats
             && let Some(counter) = &mut self.num_batches_tracked
         {
             *counter += 1;
@@ -167,7 +168,8 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
             input,
             weight: self.weight.as_ref().map(|parameter| &parameter.value),
             bias: self.bias.as_ref().map(|parameter| &parameter.value),
-            running: self.running.as_mut(),
+            // In training the buffers are handed over only to be moved.
+            running: self.running.as_mut().filter(|_| !self.training || self.config.track_running_stats),
             use_batch_stats,
             factor,
             eps: self.config.eps,
@@ -212,6 +214,16 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
         if let Some(running) = &mut self.running {
             *running = RunningStats::new(self.config.dtype, self.config.features);
             self.num_batches_tracked = Some(0);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, setting: Setting) -> Result<(), LayerError> {
+        match setting {
+            Setting::Momentum(momentum) => self.config.momentum = momentum,
+            Setting::Eps(eps) => self.config.eps = eps,
+            // The buffers stay as they are, or stay away.
+            Setting::TrackRunningStats(track) => self.config.track_running_stats = track,
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ pub mod wire;
 pub mod worked_example;
 
 pub use backend::{Backend, BackendInfo, Gradients, Layer, LayerState, Responder, Unobservable};
-pub use bn_cases::case::LayerKind;
+pub use bn_cases::case::{LayerKind, Setting};
 pub use bn_cases::{Channels, DType, ErrorClass, Observable, Tensor};
 pub use drive::{InProcess, guarded};
 pub use kernel::{Forward, Kernel, ModuleLayer, RunningStats, accumulate};

@@ -1,6 +1,6 @@
 //! One case with its tensors.
 
-use bn_cases::case::{self, Case};
+use bn_cases::case::{self, Case, Setting};
 use bn_cases::data::Role;
 use bn_cases::{DType, Tensor};
 use serde::{Deserialize, Serialize};
@@ -78,6 +78,8 @@ pub enum Action {
     },
     /// Running statistics as constructed.
     ResetRunningStats,
+    /// Assignments to the layer's attributes.
+    Set(Vec<Setting>),
 }
 
 impl Request {
@@ -93,6 +95,7 @@ impl Request {
                 case::Action::ZeroGrad => Action::ZeroGrad,
                 case::Action::Sgd { lr } => Action::Sgd { lr: *lr },
                 case::Action::ResetRunningStats => Action::ResetRunningStats,
+                case::Action::Set(settings) => Action::Set(settings.clone()),
                 case::Action::Forward { input, no_grad } => {
                     let input = input.tensor(seed, None);
                     latest = Some(input.clone());
@@ -145,7 +148,8 @@ impl Request {
                 | Action::Eval
                 | Action::ZeroGrad
                 | Action::Sgd { .. }
-                | Action::ResetRunningStats => {}
+                | Action::ResetRunningStats
+                | Action::Set(_) => {}
             }
         }
         request

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use bn_api::{
     DType, ErrorClass, Forward, Gradients, Kernel, Layer, LayerConfig, LayerError, LayerKind, ModuleLayer,
-    Tensor,
+    Setting, Tensor,
 };
 
 /// What the kernel was called with.
@@ -211,4 +211,45 @@ fn a_reset_brings_back_the_new_layers_statistics() {
     assert_eq!(state.running_mean.unwrap().values(), [0.0, 0.0]);
     assert_eq!(state.running_var.unwrap().values(), [1.0, 1.0]);
     assert_eq!(state.num_batches_tracked, Some(0));
+}
+
+#[test]
+fn tracking_switched_off_keeps_the_buffers_for_evaluation_and_counts_nothing() {
+    let (mut layer, calls) = layer(&config());
+    layer.set(Setting::TrackRunningStats(false)).unwrap();
+    layer.forward(&input(&[4, 2]), false).unwrap();
+    layer.set_training(false).unwrap();
+    layer.forward(&input(&[4, 2]), false).unwrap();
+    let calls = calls.0.borrow();
+    assert!(calls[0].use_batch_stats && !calls[0].has_running);
+    assert!(!calls[1].use_batch_stats && calls[1].has_running);
+    assert_eq!(layer.state().unwrap().num_batches_tracked, Some(0));
+}
+
+#[test]
+fn tracking_switched_on_makes_no_buffers() {
+    let (mut layer, calls) = layer(&LayerConfig { track_running_stats: false, ..config() });
+    layer.set(Setting::TrackRunningStats(true)).unwrap();
+    layer.forward(&input(&[4, 2]), false).unwrap();
+    assert!(!calls.0.borrow()[0].has_running);
+    assert_eq!(layer.state().unwrap().num_batches_tracked, None);
+}
+
+#[test]
+fn a_momentum_set_later_weighs_from_the_next_batch_on() {
+    let (mut layer, calls) = layer(&config());
+    layer.forward(&input(&[4, 2]), false).unwrap();
+    layer.set(Setting::Momentum(None)).unwrap();
+    layer.forward(&input(&[4, 2]), false).unwrap();
+    let factors: Vec<f64> = calls.0.borrow().iter().map(|call| call.factor).collect();
+    assert_eq!(factors, [0.1, 0.5]);
+}
+
+#[test]
+fn sizes_are_checked_only_where_there_is_something_of_that_size() {
+    let (mut plain, _) = layer(&LayerConfig { affine: false, track_running_stats: false, ..config() });
+    assert!(plain.forward(&input(&[4, 3]), false).is_ok());
+    let (mut sized, _) = layer(&config());
+    assert_eq!(class(sized.forward(&input(&[4, 3]), false)), ErrorClass::WrongFeatures);
+    assert!(sized.forward(&input(&[0, 3]), false).is_ok(), "an empty batch is not looked at");
 }

@@ -4,7 +4,7 @@ use bn_api::{
     Action, Backend, BackendInfo, Layer, LayerConfig, LayerError, Observable, Request, Unobservable,
 };
 
-use crate::layer::{CandleLayer, NO_RESET};
+use crate::layer::{CandleLayer, NO_RESET, NO_SETTERS};
 
 /// The candle-nn this is built with.
 const CANDLE_NN_VERSION: &str = "0.11.1";
@@ -38,6 +38,8 @@ impl Backend for Candle {
             NO_UNTRACKED
         } else if request.actions.contains(&Action::ResetRunningStats) {
             NO_RESET
+        } else if request.actions.iter().any(|action| matches!(action, Action::Set(_))) {
+            NO_SETTERS
         } else {
             return None;
         };

@@ -2,7 +2,7 @@
 
 use std::sync::PoisonError;
 
-use bn_api::{ErrorClass, Gradients, Layer, LayerConfig, LayerError, LayerState, Tensor};
+use bn_api::{ErrorClass, Gradients, Layer, LayerConfig, LayerError, LayerState, Setting, Tensor};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Var};
 use candle_nn::{BatchNorm, BatchNormConfig, ModuleT, Optimizer, SGD, VarBuilder, VarMap};
@@ -12,6 +12,9 @@ use crate::error::{layer_error, other};
 
 /// Why `reset_running_stats` is not there.
 pub const NO_RESET: &str = "candle_nn::BatchNorm has no reset_running_stats";
+
+/// Why nothing can be set.
+pub const NO_SETTERS: &str = "candle_nn::BatchNorm keeps its configuration to itself once it is made";
 
 /// A `candle_nn::BatchNorm` with the variables that are trained.
 pub struct CandleLayer {
@@ -150,6 +153,10 @@ impl Layer for CandleLayer {
 
     fn reset_running_stats(&mut self) -> Result<(), LayerError> {
         Err(LayerError::other(NO_RESET))
+    }
+
+    fn set(&mut self, _: Setting) -> Result<(), LayerError> {
+        Err(LayerError::other(NO_SETTERS))
     }
 
     fn state(&self) -> Result<LayerState, LayerError> {

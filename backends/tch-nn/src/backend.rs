@@ -5,7 +5,7 @@ use bn_api::{
 };
 use bn_libtorch::{LIBTORCH_VERSION, TCH_VERSION, threads};
 
-use crate::layer::{NO_RESET, TchLayer, shortened};
+use crate::layer::{NO_RESET, NO_SETTERS, TchLayer, shortened};
 
 const NO_COUNTER: &str = "tch::nn::BatchNorm has no counter of batches";
 const NO_CUMULATIVE_AVERAGE: &str =
@@ -36,6 +36,8 @@ impl Backend for TchNn {
             NO_UNTRACKED
         } else if request.actions.contains(&Action::ResetRunningStats) {
             NO_RESET
+        } else if request.actions.iter().any(|action| matches!(action, Action::Set(_))) {
+            NO_SETTERS
         } else {
             return None;
         };

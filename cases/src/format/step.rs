@@ -1,5 +1,5 @@
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::{Fill, InputSpec};
 
@@ -37,6 +37,25 @@ pub enum Step {
     },
     /// Running mean to 0, running variance to 1, counter to 0.
     ResetRunningStats,
+    /// Changes attributes of the layer, as an assignment to the module's does in PyTorch; what is left out stays.
+    Set {
+        /// The weight of the new batch from now on; `null` is the cumulative average.
+        #[serde(default, deserialize_with = "given")]
+        momentum: Option<Option<f64>>,
+        /// Added to the variance inside the root from now on.
+        #[serde(default)]
+        eps: Option<f64>,
+        /// Whether training moves the running statistics. The buffers stay: with `false`, training uses the
+        /// batch's statistics and moves nothing, and evaluation still uses the buffers.
+        #[serde(default)]
+        track_running_stats: Option<bool>,
+    },
+}
+
+/// A value that may be null, told apart from one that is left out.
+#[allow(clippy::option_option, reason = "null is a momentum, left out is none")]
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<f64>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 fn default_learning_rate() -> f64 {

@@ -10,13 +10,21 @@ use super::shape::{self, ShapePlan};
 /// A step before it fits its case.
 #[derive(Debug, Clone)]
 pub enum StepPlan {
-    Forward { no_grad: bool, shape: Option<ShapePlan>, fill: Option<FillPlan> },
-    Backward { grad: Option<FillPlan> },
+    Forward {
+        no_grad: bool,
+        shape: Option<ShapePlan>,
+        fill: Option<FillPlan>,
+    },
+    Backward {
+        grad: Option<FillPlan>,
+    },
     Train,
     Eval,
     ZeroGrad,
     Sgd(f64),
     ResetRunningStats,
+    /// A `set`, which fits any case as it is.
+    Set(Step),
 }
 
 fn step() -> BoxedStrategy<StepPlan> {
@@ -34,6 +42,22 @@ fn step() -> BoxedStrategy<StepPlan> {
         1 => Just(StepPlan::ZeroGrad),
         2 => lr.prop_map(StepPlan::Sgd),
         1 => Just(StepPlan::ResetRunningStats),
+        1 => set(),
+    ]
+    .boxed()
+}
+
+/// An assignment to one attribute, or to two.
+fn set() -> BoxedStrategy<StepPlan> {
+    let momentum = prop::sample::select(vec![None, Some(0.0), Some(0.1), Some(0.5), Some(1.0), Some(1.5)]);
+    let eps = prop::sample::select(vec![1e-12, 1e-5, 1e-3, 1.0]);
+    let one =
+        |momentum, eps, track_running_stats| StepPlan::Set(Step::Set { momentum, eps, track_running_stats });
+    prop_oneof![
+        momentum.clone().prop_map(move |momentum| one(Some(momentum), None, None)),
+        eps.clone().prop_map(move |eps| one(None, Some(eps), None)),
+        any::<bool>().prop_map(move |track| one(None, None, Some(track))),
+        (momentum, eps).prop_map(move |(momentum, eps)| one(Some(momentum), Some(eps), None)),
     ]
     .boxed()
 }
@@ -64,6 +88,7 @@ pub fn fit(
             StepPlan::ZeroGrad => Step::ZeroGrad,
             StepPlan::Sgd(lr) => Step::Sgd { lr },
             StepPlan::ResetRunningStats => Step::ResetRunningStats,
+            StepPlan::Set(step) => step,
             StepPlan::Backward { grad: own } => match &latest {
                 None => {
                     latest = Some(shape.to_vec());

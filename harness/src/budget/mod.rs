@@ -15,7 +15,7 @@ pub mod constants;
 mod forward;
 mod state;
 
-use bn_api::{Action, DType, Observable, Request, StepAnswer, Tensor};
+use bn_api::{Action, DType, LayerConfig, Observable, Request, Setting, StepAnswer, Tensor};
 
 use state::{PerChannel, State};
 
@@ -69,6 +69,8 @@ type Budgets = Vec<(Observable, Vec<f64>)>;
 struct Deriver<'r> {
     request: &'r Request,
     arithmetic: Arithmetic,
+    /// The layer as it is now.
+    layer: LayerConfig,
     state: State,
     training: bool,
     pass: Option<forward::Pass>,
@@ -195,6 +197,7 @@ impl<'r> Deriver<'r> {
         Deriver {
             request,
             arithmetic: Arithmetic::new(request, accuracy),
+            layer: request.layer.clone(),
             state: State::new(request.layer.features),
             training: true,
             pass: None,
@@ -210,6 +213,7 @@ impl<'r> Deriver<'r> {
             Action::ResetRunningStats => self.state.reset_running_stats(),
             Action::ZeroGrad => self.state.zero_grad(),
             Action::Sgd { lr } => self.sgd(*lr, before, after),
+            Action::Set(settings) => settings.iter().for_each(|setting| self.set(*setting)),
             Action::Forward { input, .. } => {
                 self.pass = None;
                 if after.error.is_none() {
@@ -227,8 +231,16 @@ impl<'r> Deriver<'r> {
         Vec::new()
     }
 
+    fn set(&mut self, setting: Setting) {
+        match setting {
+            Setting::Momentum(momentum) => self.layer.momentum = momentum,
+            Setting::Eps(eps) => self.layer.eps = eps,
+            Setting::TrackRunningStats(track) => self.layer.track_running_stats = track,
+        }
+    }
+
     fn forward(&mut self, input: &'r Tensor, before: &StepAnswer, after: &StepAnswer) -> Budgets {
-        let layer = &self.request.layer;
+        let layer = &self.layer;
         let use_batch_stats = self.training || before.tensor(Observable::RunningMean).is_none();
         let pass = forward::Pass::new(layer, self.arithmetic, input, use_batch_stats, before, &self.state);
         self.kappa = pass.channels().map(|channel| channel.kappa).fold(self.kappa, f64::max);

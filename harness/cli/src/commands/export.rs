@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bn_api::{Action, Request, Tensor};
+use bn_api::{Action, Request, Setting, Tensor};
 use serde_json::{Value, json};
 
 use crate::commands::print;
@@ -48,6 +48,10 @@ fn step(action: &Action) -> Value {
         Action::Eval => json!({ "do": "eval" }),
         Action::ZeroGrad => json!({ "do": "zero_grad" }),
         Action::ResetRunningStats => json!({ "do": "reset_running_stats" }),
+        Action::Set(settings) => {
+            let attributes: serde_json::Map<String, Value> = settings.iter().map(attribute).collect();
+            json!({ "do": "set", "attributes": attributes })
+        }
         Action::Sgd { lr } => json!({ "do": "sgd", "lr": lr }),
         Action::Forward { input, no_grad } => {
             json!({ "do": "forward", "input": tensor_json(input), "no_grad": no_grad })
@@ -56,6 +60,16 @@ fn step(action: &Action) -> Value {
             json!({ "do": "backward", "grad_output": tensor_json(grad_output) })
         }
     }
+}
+
+/// An attribute by its name in PyTorch, and its new value.
+fn attribute(setting: &Setting) -> (String, Value) {
+    let (name, value) = match *setting {
+        Setting::Momentum(momentum) => ("momentum", json!(momentum)),
+        Setting::Eps(eps) => ("eps", json!(eps)),
+        Setting::TrackRunningStats(track) => ("track_running_stats", json!(track)),
+    };
+    (name.to_owned(), value)
 }
 
 /// A tensor as bits: the hexadecimal text of its little-endian bytes.
