@@ -7,6 +7,7 @@ use std::io::BufRead;
 
 use bn_api::{Action, DType, ErrorClass, Observable, Request, Responder, Response, StepAnswer, Tensor};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 /// How far apart two answers of the same kernels may be, in units in the last place: the module above them may add a
@@ -81,8 +82,11 @@ pub enum RecordingError {
         /// The line, from 1.
         line: usize,
         /// Why.
-        why: String,
+        why: serde_json::Error,
     },
+    /// There is no line.
+    #[error("the recording is empty")]
+    Empty,
 }
 
 impl RecordedTensor {
@@ -98,28 +102,20 @@ impl RecordedTensor {
     }
 }
 
-/// Reads a recording. `parse` turns a line of JSON into a value.
+/// Reads a recording.
 ///
 /// # Errors
 /// When a line is not part of a recording.
-pub fn read(
-    lines: impl BufRead,
-    parse_first: &dyn Fn(&str) -> Result<Provenance, String>,
-    parse: &dyn Fn(&str) -> Result<RecordedCase, String>,
-) -> Result<(Provenance, Vec<RecordedCase>), RecordingError> {
-    let mut provenance = None;
-    let mut cases = Vec::new();
-    for (number, line) in lines.lines().enumerate() {
-        let line = line?;
-        let wrong = |why: String| RecordingError::Line { line: number + 1, why };
-        if number == 0 {
-            provenance = Some(parse_first(&line).map_err(wrong)?);
-        } else {
-            cases.push(parse(&line).map_err(wrong)?);
-        }
-    }
-    let provenance = provenance.ok_or(RecordingError::Line { line: 1, why: "it is empty".to_owned() })?;
+pub fn read(lines: impl BufRead) -> Result<(Provenance, Vec<RecordedCase>), RecordingError> {
+    let mut lines = lines.lines().enumerate();
+    let (_, first) = lines.next().ok_or(RecordingError::Empty)?;
+    let provenance = parse(0, &first?)?;
+    let cases = lines.map(|(number, line)| parse(number, &line?)).collect::<Result<_, _>>()?;
     Ok((provenance, cases))
+}
+
+fn parse<T: DeserializeOwned>(number: usize, line: &str) -> Result<T, RecordingError> {
+    serde_json::from_str(line).map_err(|why| RecordingError::Line { line: number + 1, why })
 }
 
 /// What comes of comparing one case.

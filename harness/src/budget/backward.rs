@@ -2,9 +2,10 @@
 
 use bn_api::{DType, Observable, Request, StepAnswer, Tensor};
 
+use super::arithmetic::{storage, stored_as_infinite, times};
 use super::forward::Pass;
 use super::state::{PerChannel, State};
-use super::{Budgets, constants, storage, stored_as_infinite, times};
+use super::{Budgets, constants};
 
 /// A number and the bound on its error.
 #[derive(Debug, Clone, Copy, Default)]

@@ -2,8 +2,9 @@
 
 use bn_api::{Channels, DType, LayerConfig, Observable, StepAnswer, Tensor};
 
+use super::arithmetic::{Arithmetic, storage, stored_as_infinite, times};
+use super::constants;
 use super::state::{PerChannel, State};
-use super::{Arithmetic, constants, storage, stored_as_infinite, times};
 
 /// One forward: what its backward needs to know of it.
 pub(crate) struct Pass {

@@ -28,12 +28,7 @@ fn reader(path: &Path, file: File) -> Box<dyn BufRead> {
 pub fn audit(suites: &[PathBuf], recording: &Path) -> Result<Outcome, CliError> {
     let unreadable = |error: RecordingError| CliError::Recording { path: recording.to_owned(), error };
     let file = File::open(recording).map_err(|error| unreadable(error.into()))?;
-    let (provenance, recorded) = audit::read(
-        reader(recording, file),
-        &|line| serde_json::from_str(line).map_err(|error| error.to_string()),
-        &|line| serde_json::from_str(line).map_err(|error| error.to_string()),
-    )
-    .map_err(unreadable)?;
+    let (provenance, recorded) = audit::read(reader(recording, file)).map_err(unreadable)?;
     let cases = Cases::load(suites)?;
     let mut libtorch = backends::open_oracle()?;
     let mut text = format!(

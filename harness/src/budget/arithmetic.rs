@@ -1,0 +1,120 @@
+//! What one operation, one sum and one stored number may be off by.
+
+use bn_api::{DType, Request};
+
+use super::{Accuracy, constants};
+
+/// The roundings that an answer may contain.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arithmetic {
+    /// The unit roundoff of the computation.
+    pub u: f64,
+    /// The largest number of the computation.
+    max: f64,
+    /// The smallest number of the computation above zero. A product that falls below the normal numbers is off
+    /// by up to half of this, however small it is: fl(a·b) = a·b·(1 + δ) + η (Higham 2002, §2.8).
+    pub tiny: f64,
+    /// The narrowest type that a configured number, such as the momentum, is held in.
+    configured: DType,
+    /// Relative rounding of mean and inverse standard deviation before they are used.
+    pub statistics: f64,
+    /// The largest mean or inverse standard deviation before it is used.
+    pub largest_statistic: f64,
+}
+
+impl Arithmetic {
+    pub fn new(request: &Request, accuracy: Accuracy) -> Self {
+        let input = request.layer.input_dtype;
+        let compute = if input == DType::F64 { DType::F64 } else { DType::F32 };
+        let u = match (accuracy, input) {
+            (Accuracy::StorageArithmetic, _) => input.unit_roundoff(),
+            // The oracle computes in f64 as well: both may be off.
+            (_, DType::F64) => constants::F64_ORACLE_SHARE * compute.unit_roundoff(),
+            _ => compute.unit_roundoff(),
+        };
+        let operations = if accuracy == Accuracy::StorageArithmetic { input } else { compute };
+        let (max, tiny) = (operations.max_finite(), operations.smallest_subnormal());
+        let configured = if accuracy == Accuracy::Sound { compute } else { request.layer.dtype };
+        let (statistics, largest_statistic) = match accuracy {
+            Accuracy::StatisticsRoundedToStorage => {
+                (request.layer.dtype.unit_roundoff(), request.layer.dtype.max_finite())
+            }
+            _ => (0.0, max),
+        };
+        Arithmetic { u, max, tiny, configured, statistics, largest_statistic }
+    }
+
+    /// Whether an intermediate result of this magnitude may overflow.
+    pub fn overflows(self, magnitude: f64) -> bool {
+        magnitude > self.max / constants::OVERFLOW_HEADROOM
+    }
+
+    /// How far a configured number may be from what is computed with.
+    pub fn configured(self, number: f64) -> f64 {
+        let exact = self.configured.round(number) == number;
+        if exact { 0.0 } else { (self.u + self.statistics) * number.abs() }
+    }
+
+    /// The error of a sum of these terms, relative to the sum of their magnitudes.
+    ///
+    /// Rounding errors of different terms cancel like random numbers, and a sum's error grows with √n (Higham
+    /// and Mary 2019), unless terms are so alike that the partial sums are rounded the same way again and again:
+    /// then it grows with their number, as the worst case does. All terms may be alike, or many about a few
+    /// levels, as in a constant channel with an outlier: most of its squared deviations are the same.
+    pub fn sum(self, terms: &[f64]) -> f64 {
+        let n = terms.len() as f64;
+        let random = constants::SUM_GROWTH * n.sqrt();
+        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
+        let alike = if constants::ALIKE_GROWTH * n > random && magnitudes.is_finite() {
+            constants::ALIKE_GROWTH * self.alike(terms, magnitudes)
+        } else {
+            0.0
+        };
+        (constants::SUM_BASE + random.max(alike)) * self.u
+    }
+
+    /// How many of the terms are rounded alike where they are added up, each counted in full where its addition
+    /// may be off by a whole rounding. Adding a term is off by no more than the term itself.
+    fn alike(self, terms: &[f64], magnitudes: f64) -> f64 {
+        let n = terms.len() as f64;
+        let rounding = self.u * magnitudes;
+        let mean = terms.iter().sum::<f64>() / n;
+        let std = (terms.iter().map(|term| (term - mean) * (term - mean)).sum::<f64>() / n).sqrt();
+        if std <= constants::ALIKE * n * self.u * mean.abs() {
+            return n;
+        }
+        let off = |term: &f64| (term.abs() / (constants::ALIKE_GROWTH * rounding)).min(1.0);
+        // Equal terms one after the other are rounded alike, run by run; different runs like random numbers.
+        let runs = terms.chunk_by(|a, b| a == b).map(|run| run.len() as f64 * off(&run[0]));
+        let of_runs = runs.map(|size| size * size).sum::<f64>().sqrt();
+        let mut sorted = terms.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        let (level, share) = (constants::LEVEL * rounding, constants::LEVEL_SHARE * n);
+        let (mut first, mut alike) = (0, 0.0);
+        while first < sorted.len() {
+            let end = first + sorted[first..].partition_point(|&term| term <= sorted[first] + level);
+            if (end - first) as f64 >= share {
+                alike += sorted[first..end].iter().map(off).sum::<f64>();
+                first = end;
+            } else {
+                first += 1;
+            }
+        }
+        of_runs.max(alike)
+    }
+}
+
+/// Half a unit in the last place of `value` in `dtype`.
+pub(crate) fn storage(dtype: DType, value: f64) -> f64 {
+    constants::STORAGE * dtype.unit_roundoff() * value.abs() + dtype.smallest_subnormal()
+}
+
+/// Whether a number this far from `value` may be infinite once it is stored.
+pub(crate) fn stored_as_infinite(dtype: DType, value: f64, error: f64) -> bool {
+    value.is_finite() && dtype.round(value.abs() + error).is_infinite()
+}
+
+/// A product with a bound: 0 times an infinite bound is no bound.
+pub(crate) fn times(factor: f64, bound: f64) -> f64 {
+    if bound.is_infinite() { f64::INFINITY } else { factor * bound }
+}
