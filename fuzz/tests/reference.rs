@@ -217,10 +217,6 @@ impl Backend for BiasedRunningVariance {
         BackendInfo { name: "biased".to_owned(), ..Reference.info() }
     }
 
-    fn unsupported(&self, _: &Request) -> Option<String> {
-        None
-    }
-
     fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
         Ok(Box::new(ModuleLayer::new(BiasedKernel, config)))
     }

@@ -45,10 +45,6 @@ impl Backend for Mistaken {
         }
     }
 
-    fn unsupported(&self, _: &Request) -> Option<String> {
-        None
-    }
-
     fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
         Ok(Box::new(ModuleLayer::new(Mistaken(self.0), config)))
     }

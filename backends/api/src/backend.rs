@@ -3,7 +3,7 @@
 use bn_cases::{DType, Observable, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::{LayerConfig, LayerError, Request, Response, Setting};
+use crate::{Lacks, LayerConfig, LayerError, Request, Response, Setting};
 
 /// Who a backend is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +44,15 @@ pub trait Backend {
     /// Who it is.
     fn info(&self) -> BackendInfo;
 
+    /// What its layers do not have; nothing unless it says so.
+    fn lacks(&self) -> Lacks {
+        Lacks::default()
+    }
+
     /// Why this case cannot be expressed, or `None` when it can.
-    fn unsupported(&self, request: &Request) -> Option<String>;
+    fn unsupported(&self, request: &Request) -> Option<String> {
+        self.lacks().reason(request)
+    }
 
     /// Makes a layer, in training mode.
     ///
@@ -89,17 +96,22 @@ pub trait Layer {
     /// What the implementation raises.
     fn sgd(&mut self, lr: f64) -> Result<(), LayerError>;
 
-    /// Running mean 0, running variance 1, counter 0.
+    /// Running mean 0, running variance 1, counter 0. Not asked of a layer whose backend [lacks](Backend::lacks) it.
     ///
     /// # Errors
     /// What the implementation raises.
-    fn reset_running_stats(&mut self) -> Result<(), LayerError>;
+    fn reset_running_stats(&mut self) -> Result<(), LayerError> {
+        Err(LayerError::other("this layer has no reset_running_stats"))
+    }
 
-    /// Changes an attribute of the layer, as an assignment to the module's does in PyTorch.
+    /// Changes an attribute of the layer, as an assignment to the module's does in PyTorch. Not asked of a layer whose
+    /// backend [lacks](Backend::lacks) it.
     ///
     /// # Errors
     /// What the implementation raises.
-    fn set(&mut self, setting: Setting) -> Result<(), LayerError>;
+    fn set(&mut self, setting: Setting) -> Result<(), LayerError> {
+        Err(LayerError::other(format!("this layer cannot set {setting}")))
+    }
 
     /// Everything that can be seen of the layer now.
     ///

@@ -8,6 +8,7 @@
 mod backend;
 mod drive;
 mod kernel;
+mod lacks;
 mod request;
 mod response;
 pub mod wire;
@@ -18,5 +19,6 @@ pub use bn_cases::case::{LayerKind, Setting};
 pub use bn_cases::{Channels, DType, ErrorClass, Observable, Tensor};
 pub use drive::{InProcess, guarded};
 pub use kernel::{Forward, Kernel, ModuleLayer, RunningStats, accumulate};
+pub use lacks::Lacks;
 pub use request::{Action, LayerConfig, Request};
 pub use response::{LayerError, Outcome, Response, StepAnswer};

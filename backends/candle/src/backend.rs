@@ -1,18 +1,21 @@
 //! The backend: what it can express.
 
-use bn_api::{
-    Action, Backend, BackendInfo, Layer, LayerConfig, LayerError, Observable, Request, Unobservable,
-};
+use bn_api::{Backend, BackendInfo, Lacks, Layer, LayerConfig, LayerError};
 
-use crate::layer::{CandleLayer, NO_RESET, NO_SETTERS};
+use crate::layer::CandleLayer;
 
 /// The candle-nn this is built with.
 const CANDLE_NN_VERSION: &str = "0.11.1";
 
-const NO_COUNTER: &str = "candle_nn::BatchNorm has no counter of batches";
-const NO_CUMULATIVE_AVERAGE: &str =
-    "candle_nn::BatchNorm has no cumulative average: its momentum is an f64, never none";
-const NO_UNTRACKED: &str = "candle_nn::BatchNorm always has running statistics";
+const LACKS: Lacks = Lacks {
+    cumulative_average: Some(
+        "candle_nn::BatchNorm has no cumulative average: its momentum is an f64, never none",
+    ),
+    untracked: Some("candle_nn::BatchNorm always has running statistics"),
+    reset: Some("candle_nn::BatchNorm has no reset_running_stats"),
+    settings: Some("candle_nn::BatchNorm keeps its configuration to itself once it is made"),
+    counter: Some("candle_nn::BatchNorm has no counter of batches"),
+};
 
 /// candle's own layer, `candle_nn::BatchNorm`, on the CPU.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,26 +27,12 @@ impl Backend for Candle {
             name: "candle".to_owned(),
             version: format!("candle-nn {CANDLE_NN_VERSION}"),
             about: "candle_nn::BatchNorm with candle's autograd, on the CPU".to_owned(),
-            unobservable: vec![Unobservable {
-                tensor: Observable::NumBatchesTracked,
-                reason: NO_COUNTER.to_owned(),
-            }],
+            unobservable: LACKS.unobservable(),
         }
     }
 
-    fn unsupported(&self, request: &Request) -> Option<String> {
-        let reason = if request.layer.momentum.is_none() {
-            NO_CUMULATIVE_AVERAGE
-        } else if !request.layer.track_running_stats {
-            NO_UNTRACKED
-        } else if request.actions.contains(&Action::ResetRunningStats) {
-            NO_RESET
-        } else if request.actions.iter().any(|action| matches!(action, Action::Set(_))) {
-            NO_SETTERS
-        } else {
-            return None;
-        };
-        Some(reason.to_owned())
+    fn lacks(&self) -> Lacks {
+        LACKS
     }
 
     fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
@@ -53,7 +42,7 @@ impl Backend for Candle {
 
 #[cfg(test)]
 mod tests {
-    use bn_api::DType;
+    use bn_api::{Action, DType, Request};
 
     use super::*;
     use bn_api::worked_example as example;
@@ -97,9 +86,9 @@ mod tests {
         };
         assert_eq!(ask(plain.clone(), vec![Action::Eval]), None);
         let cumulative = LayerConfig { momentum: None, ..plain.clone() };
-        assert_eq!(ask(cumulative, vec![]).as_deref(), Some(NO_CUMULATIVE_AVERAGE));
+        assert_eq!(ask(cumulative, vec![]).as_deref(), LACKS.cumulative_average);
         let untracked = LayerConfig { track_running_stats: false, ..plain.clone() };
-        assert_eq!(ask(untracked, vec![]).as_deref(), Some(NO_UNTRACKED));
-        assert_eq!(ask(plain, vec![Action::ResetRunningStats]).as_deref(), Some(NO_RESET));
+        assert_eq!(ask(untracked, vec![]).as_deref(), LACKS.untracked);
+        assert_eq!(ask(plain, vec![Action::ResetRunningStats]).as_deref(), LACKS.reset);
     }
 }

@@ -2,19 +2,13 @@
 
 use std::sync::PoisonError;
 
-use bn_api::{ErrorClass, Gradients, Layer, LayerConfig, LayerError, LayerState, Setting, Tensor};
+use bn_api::{ErrorClass, Gradients, Layer, LayerConfig, LayerError, LayerState, Tensor};
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Var};
 use candle_nn::{BatchNorm, BatchNormConfig, ModuleT, Optimizer, SGD, VarBuilder, VarMap};
 
 use crate::convert::{dtype, from_candle, to_candle};
 use crate::error::{layer_error, other};
-
-/// Why `reset_running_stats` is not there.
-pub const NO_RESET: &str = "candle_nn::BatchNorm has no reset_running_stats";
-
-/// Why nothing can be set.
-pub const NO_SETTERS: &str = "candle_nn::BatchNorm keeps its configuration to itself once it is made";
 
 /// A `candle_nn::BatchNorm` with the variables that are trained.
 pub struct CandleLayer {
@@ -149,14 +143,6 @@ impl Layer for CandleLayer {
     fn sgd(&mut self, lr: f64) -> Result<(), LayerError> {
         let mut sgd = SGD::new(self.parameters().cloned().collect(), lr).map_err(other)?;
         sgd.step(&self.gradients).map_err(other)
-    }
-
-    fn reset_running_stats(&mut self) -> Result<(), LayerError> {
-        Err(LayerError::other(NO_RESET))
-    }
-
-    fn set(&mut self, _: Setting) -> Result<(), LayerError> {
-        Err(LayerError::other(NO_SETTERS))
     }
 
     fn state(&self) -> Result<LayerState, LayerError> {

@@ -1,6 +1,6 @@
 //! The backend.
 
-use bn_api::{Backend, BackendInfo, Layer, LayerConfig, LayerError, ModuleLayer, Request};
+use bn_api::{Backend, BackendInfo, Layer, LayerConfig, LayerError, ModuleLayer};
 
 use crate::{BatchNormKernel, threads};
 
@@ -22,10 +22,6 @@ impl Backend for Libtorch {
             about: "libtorch's batch_norm and autograd on the CPU, under torch.nn's rules".to_owned(),
             unobservable: Vec::new(),
         }
-    }
-
-    fn unsupported(&self, _request: &Request) -> Option<String> {
-        None
     }
 
     fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {

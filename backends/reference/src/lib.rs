@@ -9,7 +9,7 @@
 pub mod formulas;
 mod kernel;
 
-use bn_api::{Backend, BackendInfo, Layer, LayerConfig, LayerError, ModuleLayer, Request};
+use bn_api::{Backend, BackendInfo, Layer, LayerConfig, LayerError, ModuleLayer};
 
 pub use kernel::ReferenceKernel;
 
@@ -25,10 +25,6 @@ impl Backend for Reference {
                 .to_owned(),
             unobservable: Vec::new(),
         }
-    }
-
-    fn unsupported(&self, _: &Request) -> Option<String> {
-        None
     }
 
     fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {

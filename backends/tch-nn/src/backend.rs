@@ -1,16 +1,19 @@
 //! The backend: what it can express, and how a layer of tch is made.
 
-use bn_api::{
-    Action, Backend, BackendInfo, Layer, LayerConfig, LayerError, Observable, Request, Unobservable, guarded,
-};
+use bn_api::{Backend, BackendInfo, Lacks, Layer, LayerConfig, LayerError, guarded};
 use bn_libtorch::{LIBTORCH_VERSION, TCH_VERSION, threads};
 
-use crate::layer::{NO_RESET, NO_SETTERS, TchLayer, shortened};
+use crate::layer::{TchLayer, shortened};
 
-const NO_COUNTER: &str = "tch::nn::BatchNorm has no counter of batches";
-const NO_CUMULATIVE_AVERAGE: &str =
-    "tch::nn::BatchNorm has no cumulative average: its momentum is an f64, never none";
-const NO_UNTRACKED: &str = "tch::nn::BatchNorm always has running statistics";
+const LACKS: Lacks = Lacks {
+    cumulative_average: Some(
+        "tch::nn::BatchNorm has no cumulative average: its momentum is an f64, never none",
+    ),
+    untracked: Some("tch::nn::BatchNorm always has running statistics"),
+    reset: Some("tch::nn::BatchNorm has no reset_running_stats"),
+    settings: Some("tch::nn::BatchNorm keeps its configuration to itself once it is made"),
+    counter: Some("tch::nn::BatchNorm has no counter of batches"),
+};
 
 /// tch's own layer, `tch::nn::BatchNorm`, on the CPU.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,26 +25,12 @@ impl Backend for TchNn {
             name: "tch-nn".to_owned(),
             version: format!("tch {TCH_VERSION} (libtorch {LIBTORCH_VERSION})"),
             about: "tch::nn::BatchNorm with its default initialisation, on the CPU".to_owned(),
-            unobservable: vec![Unobservable {
-                tensor: Observable::NumBatchesTracked,
-                reason: NO_COUNTER.to_owned(),
-            }],
+            unobservable: LACKS.unobservable(),
         }
     }
 
-    fn unsupported(&self, request: &Request) -> Option<String> {
-        let reason = if request.layer.momentum.is_none() {
-            NO_CUMULATIVE_AVERAGE
-        } else if !request.layer.track_running_stats {
-            NO_UNTRACKED
-        } else if request.actions.contains(&Action::ResetRunningStats) {
-            NO_RESET
-        } else if request.actions.iter().any(|action| matches!(action, Action::Set(_))) {
-            NO_SETTERS
-        } else {
-            return None;
-        };
-        Some(reason.to_owned())
+    fn lacks(&self) -> Lacks {
+        LACKS
     }
 
     fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
@@ -52,7 +41,7 @@ impl Backend for TchNn {
 
 #[cfg(test)]
 mod tests {
-    use bn_api::DType;
+    use bn_api::{Action, DType, Request};
 
     use super::*;
     use bn_api::worked_example as example;
@@ -92,9 +81,9 @@ mod tests {
         };
         assert_eq!(ask(plain.clone(), vec![Action::Eval]), None);
         let cumulative = LayerConfig { momentum: None, ..plain.clone() };
-        assert_eq!(ask(cumulative, vec![]).as_deref(), Some(NO_CUMULATIVE_AVERAGE));
+        assert_eq!(ask(cumulative, vec![]).as_deref(), LACKS.cumulative_average);
         let untracked = LayerConfig { track_running_stats: false, ..plain.clone() };
-        assert_eq!(ask(untracked, vec![]).as_deref(), Some(NO_UNTRACKED));
-        assert_eq!(ask(plain, vec![Action::ResetRunningStats]).as_deref(), Some(NO_RESET));
+        assert_eq!(ask(untracked, vec![]).as_deref(), LACKS.untracked);
+        assert_eq!(ask(plain, vec![Action::ResetRunningStats]).as_deref(), LACKS.reset);
     }
 }

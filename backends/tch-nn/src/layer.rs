@@ -3,17 +3,10 @@
 use std::sync::Mutex;
 
 use bn_api::{
-    DType, ErrorClass, Gradients, Layer, LayerConfig, LayerError, LayerKind, LayerState, Setting, Tensor,
-    guarded,
+    DType, ErrorClass, Gradients, Layer, LayerConfig, LayerError, LayerKind, LayerState, Tensor, guarded,
 };
 use bn_libtorch::{autograd, convert, error};
 use tch::nn::{self, ModuleT, OptimizerConfig};
-
-/// Why `reset_running_stats` is not there.
-pub const NO_RESET: &str = "tch::nn::BatchNorm has no reset_running_stats";
-
-/// Why nothing can be set.
-pub const NO_SETTERS: &str = "tch::nn::BatchNorm keeps its configuration to itself once it is made";
 
 /// The seed of libtorch's generator, which the initial weight comes from.
 const SEED: i64 = 0;
@@ -163,14 +156,6 @@ impl Layer for TchLayer {
     fn sgd(&mut self, lr: f64) -> Result<(), LayerError> {
         self.optimizer(lr)?.step();
         Ok(())
-    }
-
-    fn reset_running_stats(&mut self) -> Result<(), LayerError> {
-        Err(LayerError::other(NO_RESET))
-    }
-
-    fn set(&mut self, _: Setting) -> Result<(), LayerError> {
-        Err(LayerError::other(NO_SETTERS))
     }
 
     fn state(&self) -> Result<LayerState, LayerError> {
