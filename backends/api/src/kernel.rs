@@ -139,7 +139,8 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
             && self.config.track_running_stats
             && let Some(counter) = &mut self.num_batches_tracked
         {
-            *counter += 1;
+            // As an int64 tensor does.
+            *counter = counter.wrapping_add(1);
             factor = self.config.momentum.unwrap_or(1.0 / *counter as f64);
         }
         // Without buffers there are only the batch's statistics, in either mode.

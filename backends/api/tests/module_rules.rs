@@ -253,3 +253,10 @@ fn sizes_are_checked_only_where_there_is_something_of_that_size() {
     assert_eq!(class(sized.forward(&input(&[4, 3]), false)), ErrorClass::WrongFeatures);
     assert!(sized.forward(&input(&[0, 3]), false).is_ok(), "an empty batch is not looked at");
 }
+
+#[test]
+fn a_full_counter_wraps_as_an_int64_tensor_does() {
+    let (mut layer, _) = layer(&LayerConfig { num_batches_tracked: Some(i64::MAX), ..config() });
+    layer.forward(&input(&[4, 2]), false).unwrap();
+    assert_eq!(layer.state().unwrap().num_batches_tracked, Some(i64::MIN));
+}
