@@ -1,13 +1,12 @@
-//! The suites of this repository: they load, their ids are what they were, and together they use the whole
-//! format.
+//! The suites of this repository: they load, their ids are what they were, and any YAML reader reads them alike.
+//! What they cover is in `coverage.rs`.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use bn_cases::case::{Action, Case, PublishedAnswer};
-use bn_cases::format::{Along, Fill, Mode};
+use bn_cases::Source;
+use bn_cases::case::Action;
 use bn_cases::yaml::{Kind, Node, parse};
-use bn_cases::{DType, ErrorClass, Source};
 use serde_yaml_original::Value;
 
 mod common;
@@ -131,89 +130,6 @@ fn same_number(text: &str, value: &serde_yaml_original::Number) -> bool {
         }
         _ => false,
     }
-}
-
-#[test]
-fn the_suites_use_every_word_of_the_format() {
-    let suites = suites();
-    let cases: Vec<&Case> = suites.iter().flat_map(|suite| &suite.cases).collect();
-    let mut found = BTreeSet::new();
-    for case in &cases {
-        found.insert(format!("dtype {}", case.spec.dtype));
-        found.insert(format!("layer {:?}", case.layer.kind));
-        if case.layer.dtype != case.spec.dtype {
-            found.insert(format!("layer.dtype {} beside {}", case.layer.dtype, case.spec.dtype));
-        }
-        if let Some(mode) = case.spec.mode {
-            found.insert(match mode {
-                Mode::Train => "mode train".to_owned(),
-                Mode::Eval => "mode eval".to_owned(),
-            });
-        }
-        for action in &case.script {
-            found.insert(format!("step {}", action.name()));
-            if let Action::Forward { input: tensor, .. } | Action::Backward { grad: tensor } = action {
-                note_fill(&tensor.fill, &mut found);
-            }
-        }
-        let layer = &case.spec.layer;
-        for fill in
-            [&layer.weight, &layer.bias, &layer.running_mean, &layer.running_var].into_iter().flatten()
-        {
-            note_fill(fill, &mut found);
-        }
-        for published in &case.published {
-            found.insert(match &published.what {
-                PublishedAnswer::Tensor { tensor, .. } => format!("expect {tensor}"),
-                PublishedAnswer::Error(class) => format!("expect error {class}"),
-            });
-        }
-    }
-    let mut wanted: BTreeSet<String> = DType::FLOATS.iter().map(|dtype| format!("dtype {dtype}")).collect();
-    wanted.extend(["f16", "bf16"].map(|half| format!("layer.dtype f32 beside {half}")));
-    wanted.extend(["1d", "2d", "3d"].map(|rank| format!("layer BatchNorm{rank}")));
-    wanted.extend(["mode train", "mode eval"].map(str::to_owned));
-    let steps = [
-        "train",
-        "eval",
-        "forward",
-        "forward (no_grad)",
-        "backward",
-        "zero_grad",
-        "sgd",
-        "reset_running_stats",
-    ];
-    wanted.extend(steps.map(|step| format!("step {step}")));
-    let fills =
-        ["normal", "uniform", "constant", "channels", "exact", "correlated", "special", "values", "bits"];
-    wanted.extend(fills.map(|fill| format!("fill {fill}")));
-    let ramps = [Along::Elements, Along::Batch, Along::Channel, Along::Spatial];
-    wanted.extend(ramps.map(|along| format!("fill ramp along {along:?}")));
-    wanted.extend(bn_cases::Observable::ALL.map(|tensor| format!("expect {tensor}")));
-    let errors = [ErrorClass::OneValuePerChannel, ErrorClass::EpsNotPositive, ErrorClass::NoGraph];
-    wanted.extend(errors.map(|class| format!("expect error {class}")));
-    let missing: Vec<&String> = wanted.difference(&found).collect();
-    assert!(missing.is_empty(), "no suite has: {missing:#?}");
-}
-
-/// Matches without a catch-all, so that a new fill asks for a place here and in a suite.
-fn note_fill(fill: &Fill, found: &mut BTreeSet<String>) {
-    let word = match fill {
-        Fill::Normal { .. } => "fill normal".to_owned(),
-        Fill::Uniform { .. } => "fill uniform".to_owned(),
-        Fill::Constant(_) => "fill constant".to_owned(),
-        Fill::Channels { .. } => "fill channels".to_owned(),
-        Fill::Ramp { along, .. } => format!("fill ramp along {along:?}"),
-        Fill::Exact { .. } => "fill exact".to_owned(),
-        Fill::Correlated { .. } => "fill correlated".to_owned(),
-        Fill::Special { base, .. } => {
-            note_fill(base, found);
-            "fill special".to_owned()
-        }
-        Fill::Values(_) => "fill values".to_owned(),
-        Fill::Bits(_) => "fill bits".to_owned(),
-    };
-    found.insert(word);
 }
 
 #[test]
