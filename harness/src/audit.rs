@@ -10,6 +10,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::budget::{Accuracy, CaseBudget};
+
 /// How far apart two answers of the same kernels may be, in units in the last place: the module above them may add a
 /// rounding of its own (gradient descent in another type).
 const ULPS: u64 = 2;
@@ -132,44 +134,81 @@ pub struct Comparison {
 const HALF_SGD: &str =
     "after gradient descent in a half type: where PyTorch rounds depends on the vector's length";
 
-/// Compares one case with what was recorded. `libtorch` is asked in float64 and in the case's own dtypes.
-pub fn compare(request: &Request, recorded: &RecordedCase, libtorch: &mut dyn Responder) -> Comparison {
+/// Whether libtorch uses the same kernels here as where the recording was made. Those for AVX2 and AVX-512 give the
+/// same bits; without either, or on another processor, sums run in another order.
+pub fn same_kernels(provenance: &Provenance) -> bool {
+    let plain = std::env::var("ATEN_CPU_CAPABILITY").is_ok_and(|wanted| wanted == "default");
+    #[cfg(target_arch = "x86_64")]
+    let vectors = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    let vectors = false;
+    vectors && !plain && provenance.machine == "x86_64" && provenance.capability.starts_with("AVX")
+}
+
+/// Compares one case with what was recorded. `libtorch` is asked in float64 and in the case's own dtypes. Where it
+/// does not use the [`same_kernels`], two sound answers may be as far apart as the budget allows each of them.
+pub fn compare(
+    request: &Request,
+    recorded: &RecordedCase,
+    libtorch: &mut dyn Responder,
+    same_kernels: bool,
+) -> Comparison {
     let own_dtype = request.layer.dtype;
     let sgd = request.actions.iter().position(|action| matches!(action, Action::Sgd { .. }));
     let exempt_from = sgd.filter(|_| own_dtype.is_half() && request.layer.affine);
-    let mut disagreements = disagreements("float64", &request.cast(DType::F64), &recorded.float64, libtorch);
     // The answer to action i is the one with number i + 1.
     let compared = exempt_from.map_or(recorded.own.len(), |action| action + 1);
-    disagreements.extend(self::disagreements("own dtype", request, &recorded.own[..compared], libtorch));
+    let double = request.cast(DType::F64);
+    let asked = libtorch.respond(&double);
+    let budget = |request: &Request, accuracy| match &asked {
+        Response::Answered(exact) if !same_kernels => Some(CaseBudget::derive(request, exact, accuracy)),
+        _ => None,
+    };
+    let accuracy = if own_dtype.is_half() { Accuracy::StatisticsRoundedToStorage } else { Accuracy::Sound };
+    let (wide, own) = (budget(&double, Accuracy::Sound), budget(request, accuracy));
+    let said = |what| format!("{}, {what}", request.case);
+    let mut disagreements = disagreements(&said("float64"), &asked, &recorded.float64, wide.as_ref());
+    let answer = libtorch.respond(request);
+    disagreements.extend(self::disagreements(
+        &said("own dtype"),
+        &answer,
+        &recorded.own[..compared],
+        own.as_ref(),
+    ));
     Comparison { disagreements, exempt: exempt_from.map(|_| HALF_SGD) }
 }
 
 fn disagreements(
     what: &str,
-    request: &Request,
+    response: &Response,
     recorded: &[RecordedStep],
-    libtorch: &mut dyn Responder,
+    budget: Option<&CaseBudget>,
 ) -> Vec<String> {
-    let case = &request.case;
-    match libtorch.respond(request) {
+    match response {
         Response::Answered(answers) if answers.len() >= recorded.len() => {
             let steps = answers.iter().zip(recorded).enumerate();
             steps
                 .flat_map(|(step, (ours, theirs))| {
-                    step_disagreements(ours, theirs)
-                        .map(move |difference| format!("{case}, {what}, step {step}: {difference}"))
+                    let allowed = |name| budget.and_then(|budget| budget.of(step, name)).unwrap_or_default();
+                    step_disagreements(ours, theirs, &allowed)
+                        .into_iter()
+                        .map(move |difference| format!("{what}, step {step}: {difference}"))
                 })
                 .collect()
         }
         Response::Answered(answers) => {
-            vec![format!("{case}: {} answers, {} recorded", answers.len(), recorded.len())]
+            vec![format!("{what}: {} answers, {} recorded", answers.len(), recorded.len())]
         }
-        Response::Unsupported { reason } => vec![format!("{case}: unsupported: {reason}")],
-        Response::Broken { message, .. } => vec![format!("{case}: {message}")],
+        Response::Unsupported { reason } => vec![format!("{what}: unsupported: {reason}")],
+        Response::Broken { message, .. } => vec![format!("{what}: {message}")],
     }
 }
 
-fn step_disagreements(ours: &StepAnswer, theirs: &RecordedStep) -> impl Iterator<Item = String> {
+fn step_disagreements<'b>(
+    ours: &StepAnswer,
+    theirs: &RecordedStep,
+    allowed: &dyn Fn(Observable) -> &'b [f64],
+) -> Vec<String> {
     let error = match (&ours.error, &theirs.error) {
         (None, None) => None,
         (Some(ours), Some(theirs)) if ours.class == theirs.class => None,
@@ -182,23 +221,21 @@ fn step_disagreements(ours: &StepAnswer, theirs: &RecordedStep) -> impl Iterator
             Some(format!("bncheck has {ours}, PyTorch {}{message}", said(words.map(|error| error.class))))
         }
     };
-    let tensors: Vec<String> = Observable::ALL
-        .into_iter()
-        .filter_map(|name| {
-            let (ours, theirs) = (ours.tensor(name), theirs.tensors.get(&name).map(RecordedTensor::tensor));
-            match (ours, theirs) {
-                (None, None) => None,
-                (Some(_), None) => Some(format!("PyTorch has no {name}")),
-                (None, Some(_)) => Some(format!("bncheck has no {name}")),
-                (Some(_), Some(None)) => Some(format!("the recorded {name} cannot be read")),
-                (Some(ours), Some(Some(theirs))) => tensor_disagreement(name, ours, &theirs),
-            }
-        })
-        .collect();
-    error.into_iter().chain(tensors)
+    let tensors = Observable::ALL.into_iter().filter_map(|name| {
+        let (ours, theirs) = (ours.tensor(name), theirs.tensors.get(&name).map(RecordedTensor::tensor));
+        match (ours, theirs) {
+            (None, None) => None,
+            (Some(_), None) => Some(format!("PyTorch has no {name}")),
+            (None, Some(_)) => Some(format!("bncheck has no {name}")),
+            (Some(_), Some(None)) => Some(format!("the recorded {name} cannot be read")),
+            (Some(ours), Some(Some(theirs))) => tensor_disagreement(name, ours, &theirs, allowed(name)),
+        }
+    });
+    error.into_iter().chain(tensors).collect()
 }
 
-fn tensor_disagreement(name: Observable, ours: &Tensor, theirs: &Tensor) -> Option<String> {
+/// `allowed` has a budget for each element, or nothing where the bits should agree.
+fn tensor_disagreement(name: Observable, ours: &Tensor, theirs: &Tensor, allowed: &[f64]) -> Option<String> {
     if (ours.dtype(), ours.shape()) != (theirs.dtype(), theirs.shape()) {
         let form = |tensor: &Tensor| format!("{} {:?}", tensor.dtype(), tensor.shape());
         return Some(format!("{name} is {} here, {} in PyTorch", form(ours), form(theirs)));
@@ -207,7 +244,10 @@ fn tensor_disagreement(name: Observable, ours: &Tensor, theirs: &Tensor) -> Opti
     let apart = |index: usize| {
         let (a, b) = (ours.bits(index), theirs.bits(index));
         let both_nan = dtype.value_of(a).is_nan() && dtype.value_of(b).is_nan();
-        if both_nan { 0 } else { dtype.ulps_between(a, b).unwrap_or(u64::MAX) }
+        let difference = (ours.value(index) - theirs.value(index)).abs();
+        let within =
+            allowed.get(index).is_some_and(|budget| difference <= 2.0 * budget || budget.is_infinite());
+        if both_nan || within { 0 } else { dtype.ulps_between(a, b).unwrap_or(u64::MAX) }
     };
     let (worst, ulps) = (0..ours.len()).map(|index| (index, apart(index))).max_by_key(|&(_, ulps)| ulps)?;
     (ulps > ULPS).then(|| {

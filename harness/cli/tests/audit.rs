@@ -16,6 +16,13 @@ fn every_recorded_case_agrees_with_pytorch() {
 }
 
 #[test]
+fn with_other_kernels_the_recorded_cases_agree_within_the_budgets() {
+    let ended = ended(bncheck(&["audit", RECORDING]).env("ATEN_CPU_CAPABILITY", "default"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stdout.contains("within the budgets"), "{}", ended.stdout);
+}
+
+#[test]
 fn the_recording_is_small_enough_to_keep() {
     assert!(std::fs::metadata(RECORDING).unwrap().len() <= 3 << 20);
 }
