@@ -1,7 +1,6 @@
 //! The oracle: libtorch in float64 on the same bits.
 
 use std::cell::OnceCell;
-use std::collections::HashMap;
 
 use bn_api::{DType, Request, Responder, Response, StepAnswer};
 
@@ -14,8 +13,8 @@ pub struct Expected<'r> {
     pub request: &'r Request,
     /// The exact answers.
     pub steps: Vec<StepAnswer>,
-    sound: OnceCell<CaseBudget>,
-    lesser: std::cell::RefCell<HashMap<Accuracy, std::rc::Rc<CaseBudget>>>,
+    /// By accuracy.
+    budgets: [OnceCell<CaseBudget>; Accuracy::COUNT],
 }
 
 impl<'r> Expected<'r> {
@@ -26,7 +25,7 @@ impl<'r> Expected<'r> {
     pub fn ask(oracle: &mut dyn Responder, request: &'r Request) -> Result<Self, String> {
         match oracle.respond(&request.cast(DType::F64)) {
             Response::Answered(steps) if steps.len() == request.actions.len() + 1 => {
-                Ok(Expected { request, steps, sound: OnceCell::new(), lesser: std::cell::RefCell::default() })
+                Ok(Expected { request, steps, budgets: Default::default() })
             }
             Response::Answered(steps) => {
                 Err(format!("{} answers to {} steps", steps.len(), request.actions.len() + 1))
@@ -38,12 +37,12 @@ impl<'r> Expected<'r> {
 
     /// The budgets of a sound answer.
     pub fn budget(&self) -> &CaseBudget {
-        self.sound.get_or_init(|| CaseBudget::derive(self.request, &self.steps, Accuracy::Sound))
+        self.budget_for(Accuracy::Sound)
     }
 
     /// The budgets of a declared accuracy.
-    pub fn budget_for(&self, accuracy: Accuracy) -> std::rc::Rc<CaseBudget> {
-        let derive = || std::rc::Rc::new(CaseBudget::derive(self.request, &self.steps, accuracy));
-        std::rc::Rc::clone(self.lesser.borrow_mut().entry(accuracy).or_insert_with(derive))
+    pub fn budget_for(&self, accuracy: Accuracy) -> &CaseBudget {
+        let derive = || CaseBudget::derive(self.request, &self.steps, accuracy);
+        self.budgets[accuracy as usize].get_or_init(derive)
     }
 }

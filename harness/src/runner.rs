@@ -36,8 +36,8 @@ pub struct Options<'a> {
     pub flags: Vec<String>,
 }
 
-/// Called after each case with the number of cases done and the case's results.
-pub type Progress<'a> = dyn FnMut(usize, &[CaseResult]) + 'a;
+/// Called after each case with the number of cases done and the verdicts on the case.
+pub type Progress<'a> = dyn FnMut(usize, &[Verdict]) + 'a;
 
 /// Runs `cases`. `open` makes a lineup for each thread.
 ///
@@ -79,8 +79,8 @@ pub fn run<E: Send>(
             .collect();
         drop(send);
         for (finished, (index, info, judged)) in receive.iter().enumerate() {
-            let results: Vec<CaseResult> = judged.iter().map(|judged| judged.result.clone()).collect();
-            progress(finished + 1, &results);
+            let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.result.verdict).collect();
+            progress(finished + 1, &verdicts);
             done[index] = Some((info, judged));
         }
         threads

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use bn_harness::results::CaseResult;
+use bn_harness::results::Verdict;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// How often a plain line is printed.
@@ -38,8 +38,8 @@ impl Progress {
     }
 
     /// One more case is done.
-    pub fn case_done(&mut self, done: usize, results: &[CaseResult]) {
-        self.unexpected += results.iter().filter(|result| !result.verdict.is_expected()).count();
+    pub fn case_done(&mut self, done: usize, verdicts: &[Verdict]) {
+        self.unexpected += verdicts.iter().filter(|verdict| !verdict.is_expected()).count();
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done as u64);

@@ -35,6 +35,11 @@ pub enum Accuracy {
     StorageArithmetic,
 }
 
+impl Accuracy {
+    /// How many there are.
+    pub const COUNT: usize = Accuracy::StorageArithmetic as usize + 1;
+}
+
 /// The budgets of one case: for each step, as in the answers, those of its tensors.
 pub struct CaseBudget {
     steps: Vec<Vec<(Observable, Vec<f64>)>>,

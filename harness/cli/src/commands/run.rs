@@ -86,5 +86,5 @@ fn execute(
         bncheck: env!("CARGO_PKG_VERSION"),
         flags: std::env::args().skip(1).collect(),
     };
-    runner::run(selected, &open, options, &mut |done, results| progress.case_done(done, results))
+    runner::run(selected, &open, options, &mut |done, verdicts| progress.case_done(done, verdicts))
 }
