@@ -6,8 +6,8 @@
 use std::io::BufRead;
 
 use bn_api::{Action, DType, ErrorClass, Observable, Request, Responder, Response, StepAnswer, Tensor};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::budget::{Accuracy, CaseBudget};
@@ -64,8 +64,8 @@ pub struct RecordedError {
     pub message: String,
 }
 
-/// A tensor as bits.
-#[derive(Debug, Clone, Deserialize)]
+/// A tensor as bits, in exports and recordings: the hexadecimal text of its little-endian bytes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordedTensor {
     dtype: DType,
     shape: Vec<usize>,
@@ -89,6 +89,14 @@ pub enum RecordingError {
     /// There is no line.
     #[error("the recording is empty")]
     Empty,
+}
+
+impl From<&Tensor> for RecordedTensor {
+    fn from(tensor: &Tensor) -> Self {
+        let digit = |value: u8| char::from_digit(u32::from(value), 16).expect("four bits");
+        let hex = tensor.bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();
+        RecordedTensor { dtype: tensor.dtype(), shape: tensor.shape().to_vec(), hex }
+    }
 }
 
 impl RecordedTensor {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bn_api::{Action, Request, Setting, Tensor};
+use bn_harness::audit::RecordedTensor;
 use serde_json::{Value, json};
 
 use crate::commands::print;
@@ -20,7 +21,7 @@ pub fn export(suites: &[PathBuf], filter: &[String]) -> Result<Outcome, CliError
 
 fn request(request: &Request) -> Value {
     let layer = &request.layer;
-    let contents = |tensor: &Option<Tensor>| tensor.as_ref().map(tensor_json);
+    let contents = |tensor: &Option<Tensor>| tensor.as_ref().map(RecordedTensor::from);
     json!({
         "case": request.case,
         "layer": {
@@ -54,10 +55,10 @@ fn step(action: &Action) -> Value {
         }
         Action::Sgd { lr } => json!({ "do": "sgd", "lr": lr }),
         Action::Forward { input, no_grad } => {
-            json!({ "do": "forward", "input": tensor_json(input), "no_grad": no_grad })
+            json!({ "do": "forward", "input": RecordedTensor::from(input), "no_grad": no_grad })
         }
         Action::Backward { grad_output } => {
-            json!({ "do": "backward", "grad_output": tensor_json(grad_output) })
+            json!({ "do": "backward", "grad_output": RecordedTensor::from(grad_output) })
         }
     }
 }
@@ -70,14 +71,4 @@ fn attribute(setting: &Setting) -> (String, Value) {
         Setting::TrackRunningStats(track) => ("track_running_stats", json!(track)),
     };
     (name.to_owned(), value)
-}
-
-/// A tensor as bits: the hexadecimal text of its little-endian bytes.
-fn tensor_json(tensor: &Tensor) -> Value {
-    let hex: String = tensor.bytes().iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();
-    json!({ "dtype": tensor.dtype(), "shape": tensor.shape(), "hex": hex })
-}
-
-fn digit(value: u8) -> char {
-    char::from_digit(u32::from(value), 16).unwrap_or('0')
 }
