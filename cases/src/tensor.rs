@@ -60,9 +60,10 @@ impl Tensor {
         (count == bytes.len()).then_some(Tensor { dtype, shape, bytes })
     }
 
-    /// A tensor of one number.
-    pub fn scalar(dtype: DType, value: f64) -> Self {
-        Self::from_values(dtype, &[], [value])
+    /// A tensor of the same number everywhere, rounded once to `dtype`.
+    pub fn full(dtype: DType, shape: &[usize], value: f64) -> Self {
+        let bits = dtype.bits_of(value);
+        Self::from_bit_patterns(dtype, shape, std::iter::repeat_n(bits, shape.iter().product()))
     }
 
     /// The element type.

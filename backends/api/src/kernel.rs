@@ -54,8 +54,8 @@ pub struct RunningStats {
 impl RunningStats {
     /// Mean 0 and variance 1, as PyTorch's constructor and `reset_running_stats` leave them.
     pub fn new(dtype: DType, features: usize) -> Self {
-        let constant = |value| Tensor::from_values(dtype, &[features], std::iter::repeat_n(value, features));
-        RunningStats { mean: constant(0.0), var: constant(1.0) }
+        let full = |value| Tensor::full(dtype, &[features], value);
+        RunningStats { mean: full(0.0), var: full(1.0) }
     }
 }
 
@@ -89,9 +89,8 @@ impl<K: Kernel> ModuleLayer<K> {
         let (dtype, features) = (config.dtype, config.features);
         let parameter = |given: &Option<Tensor>, initial: f64| {
             config.affine.then(|| {
-                let constant =
-                    || Tensor::from_values(dtype, &[features], std::iter::repeat_n(initial, features));
-                Parameter { value: given.clone().unwrap_or_else(constant), grad: None }
+                let value = given.clone().unwrap_or_else(|| Tensor::full(dtype, &[features], initial));
+                Parameter { value, grad: None }
             })
         };
         let running = config.track_running_stats.then(|| {
@@ -250,7 +249,7 @@ fn descend(dtype: DType, p: f64, g: f64, lr: f64) -> f64 {
 }
 
 /// Adds a gradient to what is there, rounding each sum once to its dtype, and gives the sum.
-pub fn accumulate(sum: &mut Option<Tensor>, new: Tensor) -> Tensor {
+fn accumulate(sum: &mut Option<Tensor>, new: Tensor) -> Tensor {
     let total = match sum.take() {
         None => new,
         Some(old) => {

@@ -18,7 +18,7 @@ pub use backend::{Backend, BackendInfo, Gradients, Layer, LayerState, Responder,
 pub use bn_cases::case::{LayerKind, Setting};
 pub use bn_cases::{Channels, DType, ErrorClass, Observable, Tensor};
 pub use drive::{InProcess, guarded};
-pub use kernel::{Forward, Kernel, ModuleLayer, RunningStats, accumulate};
+pub use kernel::{Forward, Kernel, ModuleLayer, RunningStats};
 pub use lacks::Lacks;
 pub use request::{Action, LayerConfig, Request};
 pub use response::{LayerError, Outcome, Response, StepAnswer};

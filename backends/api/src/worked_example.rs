@@ -17,7 +17,7 @@
 
 use bn_cases::{DType, ErrorClass, Tensor};
 
-use crate::{Backend, Gradients, Layer, LayerConfig, LayerKind};
+use crate::{Action, Backend, Gradients, Layer, LayerConfig, LayerKind, Request, Setting};
 
 const X: [f64; 4] = [1.0, 10.0, 3.0, 12.0];
 const DY: [f64; 4] = [1.0, 0.0, 0.0, 1.0];
@@ -158,4 +158,21 @@ pub fn check_no_grad(backend: &dyn Backend) {
     assert_eq!(layer.backward(&grad_output(dtype)).unwrap_err().class, ErrorClass::NoGraph);
     layer.forward(&input(dtype), false).unwrap();
     assert_eq!(layer.backward(&grad_output(dtype)).unwrap(), gradients(dtype, dtype, 1.0));
+}
+
+/// What the backend lacks is refused with its reason, and nothing else is.
+pub fn check_lacks(backend: &dyn Backend) {
+    let plain = config(DType::F32, DType::F32);
+    let ask = |layer: LayerConfig, actions: Vec<Action>| {
+        backend.unsupported(&Request { case: String::new(), layer, actions })
+    };
+    let lacks = backend.lacks();
+    assert_eq!(ask(plain.clone(), vec![Action::Eval]), None);
+    let cumulative = LayerConfig { momentum: None, ..plain.clone() };
+    assert_eq!(ask(cumulative, vec![]).as_deref(), lacks.cumulative_average);
+    let untracked = LayerConfig { track_running_stats: false, ..plain.clone() };
+    assert_eq!(ask(untracked, vec![]).as_deref(), lacks.untracked);
+    assert_eq!(ask(plain.clone(), vec![Action::ResetRunningStats]).as_deref(), lacks.reset);
+    let set = Action::Set(vec![Setting::Eps(1.0)]);
+    assert_eq!(ask(plain, vec![set]).as_deref(), lacks.settings);
 }

@@ -42,7 +42,7 @@ impl Backend for Candle {
 
 #[cfg(test)]
 mod tests {
-    use bn_api::{Action, DType, Request};
+    use bn_api::DType;
 
     use super::*;
     use bn_api::worked_example as example;
@@ -80,15 +80,8 @@ mod tests {
 
     #[test]
     fn what_it_has_no_words_for_is_unsupported() {
-        let plain = example::config(DType::F32, DType::F32);
-        let ask = |layer: LayerConfig, actions: Vec<Action>| {
-            Candle.unsupported(&Request { case: String::new(), layer, actions })
-        };
-        assert_eq!(ask(plain.clone(), vec![Action::Eval]), None);
-        let cumulative = LayerConfig { momentum: None, ..plain.clone() };
-        assert_eq!(ask(cumulative, vec![]).as_deref(), LACKS.cumulative_average);
-        let untracked = LayerConfig { track_running_stats: false, ..plain.clone() };
-        assert_eq!(ask(untracked, vec![]).as_deref(), LACKS.untracked);
-        assert_eq!(ask(plain, vec![Action::ResetRunningStats]).as_deref(), LACKS.reset);
+        example::check_lacks(&Candle);
+        let named = [LACKS.cumulative_average, LACKS.untracked, LACKS.reset, LACKS.settings, LACKS.counter];
+        assert!(named.iter().all(Option::is_some));
     }
 }
