@@ -12,11 +12,12 @@ no_insta := quote("cargo-insta is missing. Install it: cargo install --locked ca
 default:
     @just --justfile {{ quote(justfile()) }} --list --unsorted
 
-# Run every case on every backend and print the verdicts; arguments go to `bncheck run`
+# Run the cases on every backend and print the verdicts: `just conformance` those of every run, `just conformance full`
+# all of them; other arguments go to `bncheck run`
 [no-exit-message]
 [positional-arguments]
 conformance *ARGS: build
-    @{{ bncheck }} run "$@"
+    @case "${1-}" in quick | full) set -- --tier "$@" ;; esac; {{ bncheck }} run "$@"
 
 # Run any bncheck command: `just run list`, `just run explain ID`
 [no-exit-message]
@@ -79,7 +80,7 @@ record-oracle: build
     #!/usr/bin/env bash
     set -euo pipefail
     python=$(.ci/pytorch)
-    {{ bncheck }} export | "$python" harness/audit/record.py --at-most 40000 | gzip -9n > harness/audit/recording.jsonl.gz.new
+    {{ bncheck }} export | "$python" harness/audit/record.py --at-most 16000 | gzip -9n > harness/audit/recording.jsonl.gz.new
     mv harness/audit/recording.jsonl.gz.new harness/audit/recording.jsonl.gz
 
 # Look at changed snapshots one by one and accept or reject them

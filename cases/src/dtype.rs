@@ -16,7 +16,7 @@ pub enum DType {
     F32,
     /// IEEE binary64.
     F64,
-    /// 64-bit signed integers: only for `num_batches_tracked`.
+    /// 64-bit signed integers: for `num_batches_tracked`, and inputs that are refused.
     #[schemars(skip)]
     I64,
 }
@@ -43,6 +43,11 @@ impl DType {
             DType::F64 => "f64",
             DType::I64 => "i64",
         }
+    }
+
+    /// Whether this is a floating-point type.
+    pub const fn is_float(self) -> bool {
+        !matches!(self, DType::I64)
     }
 
     /// Whether this is one of the two 16-bit floating-point types.
@@ -148,6 +153,14 @@ pub(crate) fn optional_float_dtype<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<DType>, D::Error> {
     Option::<String>::deserialize(deserializer)?.map(|word| named(&word)).transpose()
+}
+
+/// Reads any of the five types, where the field may be left out or null.
+pub(crate) fn optional_dtype<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DType>, D::Error> {
+    match Option::<String>::deserialize(deserializer)? {
+        Some(word) if word == DType::I64.name() => Ok(Some(DType::I64)),
+        word => word.map(|word| named(&word)).transpose(),
+    }
 }
 
 fn named<E: serde::de::Error>(word: &str) -> Result<DType, E> {

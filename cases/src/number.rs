@@ -40,6 +40,7 @@ impl NumberError {
                 "the smallest {dtype} above zero is {:e}; write 0 if zero is meant",
                 dtype.smallest_subnormal()
             ),
+            NumberError::Inexact(_, DType::I64) => "an integer is meant: 3, -1".to_owned(),
             NumberError::Inexact(_, dtype) => {
                 format!(
                     "a hexadecimal float is taken as exact: {dtype} has {} significant bits",
@@ -77,6 +78,10 @@ pub fn parse_f64(text: &str) -> Result<f64, NumberError> {
 /// # Errors
 /// When the text is not a number, and when the number would become infinite or zero.
 pub fn parse(text: &str, dtype: DType) -> Result<u64, NumberError> {
+    if dtype == DType::I64 {
+        let integer: Result<i64, _> = text.parse();
+        return integer.map(|value| value as u64).map_err(|_| NumberError::Inexact(text.to_owned(), dtype));
+    }
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     let negative = text.starts_with('-');
     let special = match unsigned {

@@ -63,6 +63,57 @@ impl std::fmt::Display for Observable {
     }
 }
 
+/// The name of a tensor among those that are compared after a step: in a model, of which layer it is.
+///
+/// Written `running_mean`, or `block.inner.running_mean`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct TensorName {
+    /// The layer's path; empty where the case has one layer and no model.
+    pub layer: String,
+    /// Which of its tensors.
+    pub tensor: Observable,
+}
+
+impl TensorName {
+    /// The name of a tensor of the layer at this path.
+    pub fn new(layer: impl Into<String>, tensor: Observable) -> Self {
+        TensorName { layer: layer.into(), tensor }
+    }
+}
+
+impl From<Observable> for TensorName {
+    /// The tensor of a case with one layer.
+    fn from(tensor: Observable) -> Self {
+        TensorName::new("", tensor)
+    }
+}
+
+impl From<TensorName> for String {
+    fn from(name: TensorName) -> Self {
+        name.to_string()
+    }
+}
+
+impl TryFrom<String> for TensorName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let (layer, tensor) = name.rsplit_once('.').unwrap_or(("", &name));
+        let known = Observable::ALL.into_iter().find(|known| known.name() == tensor);
+        known.map(|tensor| TensorName::new(layer, tensor)).ok_or(format!("no tensor is called `{name}`"))
+    }
+}
+
+impl std::fmt::Display for TensorName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.layer.as_str() {
+            "" => f.pad(self.tensor.name()),
+            layer => f.pad(&format!("{layer}.{}", self.tensor)),
+        }
+    }
+}
+
 /// Why a step raises an error, independent of the words a backend uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -80,8 +131,18 @@ pub enum ErrorClass {
     NoChannels,
     /// The types of input and parameters do not go together.
     DtypeMismatch,
-    /// A backward without a graph: no forward yet, or one under `no_grad`.
+    /// One of the two running statistics is there and the other is not, or neither is where one is needed.
+    MissingBuffer,
+    /// A backward without a graph: no forward yet, or one under `no_grad`, or nothing that requires a gradient.
     NoGraph,
+    /// A backward through a graph of which a weight or a running statistic was changed in place since its forward.
+    GraphChanged,
+    /// A state dictionary lacks an entry.
+    MissingEntry,
+    /// A state dictionary has an entry that no layer has.
+    UnexpectedEntry,
+    /// An entry of a state dictionary has another shape than the layer's tensor.
+    EntryShape,
     /// The backend stopped with a panic or an exception of the wrong kind.
     Panic,
     /// Anything else.
@@ -98,7 +159,12 @@ impl ErrorClass {
             ErrorClass::WrongFeatures => "wrong_features",
             ErrorClass::NoChannels => "no_channels",
             ErrorClass::DtypeMismatch => "dtype_mismatch",
+            ErrorClass::MissingBuffer => "missing_buffer",
             ErrorClass::NoGraph => "no_graph",
+            ErrorClass::GraphChanged => "graph_changed",
+            ErrorClass::MissingEntry => "missing_entry",
+            ErrorClass::UnexpectedEntry => "unexpected_entry",
+            ErrorClass::EntryShape => "entry_shape",
             ErrorClass::Panic => "panic",
             ErrorClass::Other => "other",
         }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::case::{Case, Place};
+use crate::case::{Case, Place, Story};
 use crate::expand::{NAME_HELP, expand, is_name};
 use crate::format::CaseSpec;
 use crate::problem::{Problem, Problems, Source, Span, did_you_mean};
@@ -15,7 +16,7 @@ use crate::yaml::{Kind, Node, decode, parse, read_source};
 const REPLACED_WHOLE: [&str; 6] = ["fill", "grad", "weight", "bias", "running_mean", "running_var"];
 
 /// The keys of a suite file.
-const KEYS: [&str; 4] = ["suite", "about", "defaults", "cases"];
+const KEYS: [&str; 5] = ["suite", "about", "story", "defaults", "cases"];
 
 /// The cases of one file.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Suite {
     pub name: String,
     /// What it shows.
     pub about: Option<String>,
+    /// The story it tells, where it tells one.
+    pub story: Option<Arc<Story>>,
     /// Its cases, expanded, in the order of the file.
     pub cases: Vec<Case>,
 }
@@ -125,6 +128,8 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
     }
     let name = suite_name(source, &root, problems);
     let about: Option<String> = root.get("about").and_then(|node| decode(source, node, problems));
+    let story: Option<Story> = root.get("story").and_then(|node| decode(source, node, problems));
+    let story = story.map(Arc::new);
     let empty = Node::empty_map();
     let defaults = root.get("defaults").unwrap_or(&empty);
     if defaults.get("name").is_some() {
@@ -151,13 +156,20 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
             &[]
         }
     };
-    let mut reader = CaseReader { source, suite: name.clone()?, about: about.clone(), defaults, problems };
+    let mut reader = CaseReader {
+        source,
+        suite: name.clone()?,
+        about: about.clone(),
+        story: story.clone(),
+        defaults,
+        problems,
+    };
     let mut names: Vec<(String, usize)> = Vec::new();
     let mut expanded = Vec::new();
     for node in cases {
         expanded.extend(reader.read(node, &mut names));
     }
-    Some(Suite { name: name?, about, cases: expanded })
+    Some(Suite { name: name?, about, story, cases: expanded })
 }
 
 fn suite_name(source: &Source, root: &Node, problems: &mut Vec<Problem>) -> Option<String> {
@@ -183,6 +195,7 @@ struct CaseReader<'a> {
     source: &'a Source,
     suite: String,
     about: Option<String>,
+    story: Option<Arc<Story>>,
     defaults: &'a Node,
     problems: &'a mut Vec<Problem>,
 }
@@ -209,24 +222,28 @@ impl CaseReader<'_> {
         let variants = expand(self.source, &fields, matrix.as_ref(), exclude.as_ref(), self.problems);
         let mut cases = Vec::new();
         for variant in variants {
-            let mut plain = variant.fields.clone();
+            let suffix = variant.suffix();
+            let mut fields = variant.fields;
+            share_layer(&mut fields);
+            let mut plain = fields.clone();
             take(&mut plain, "name");
             let Some(spec) = decode::<CaseSpec>(self.source, &plain, self.problems) else {
                 continue;
             };
-            let Some(resolved) = resolve(self.source, &variant.fields, node, &spec, self.problems) else {
+            let Some(resolved) = resolve(self.source, &fields, node, &spec, self.problems) else {
                 continue;
             };
             cases.push(Case {
-                id: format!("{}/{name}{}", self.suite, variant.suffix()),
+                id: format!("{}/{name}{suffix}", self.suite),
                 suite: self.suite.clone(),
                 suite_about: self.about.clone(),
+                story: self.story.clone(),
                 name: name.clone(),
                 axes: variant.axes,
                 place: Place { file: self.source.path.clone(), line },
                 fields: plain,
                 spec,
-                layer: resolved.layer,
+                layers: resolved.layers,
                 script: resolved.script,
                 published: resolved.published,
             });
@@ -268,6 +285,29 @@ impl CaseReader<'_> {
             }
         }
         base
+    }
+}
+
+/// Lays the fields of every layer of a model over the case's `layer`.
+fn share_layer(fields: &mut Node) {
+    fn share(parts: &mut Node, common: &Node) {
+        let Kind::Seq(parts) = &mut parts.kind else { return };
+        for part in parts {
+            let Kind::Map(entries) = &mut part.kind else { continue };
+            for entry in entries {
+                match entry.key.as_str() {
+                    "layer" => entry.value = entry.value.over(common, &REPLACED_WHOLE),
+                    "children" => share(&mut entry.value, common),
+                    _ => {}
+                }
+            }
+        }
+    }
+    let common = fields.get("layer").cloned();
+    if let (Some(common), Kind::Map(entries)) = (common, &mut fields.kind)
+        && let Some(model) = entries.iter_mut().find(|entry| entry.key == "model")
+    {
+        share(&mut model.value, &common);
     }
 }
 

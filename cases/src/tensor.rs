@@ -124,6 +124,14 @@ impl Tensor {
         Self::from_values(dtype, &self.shape, (0..self.len()).map(|index| self.value(index)))
     }
 
+    /// The first sample (index 0 of dimension 0) in the place of all of them.
+    #[must_use]
+    pub fn repeat_first_sample(&self) -> Self {
+        let samples = self.shape.first().copied().unwrap_or(1);
+        let sample = self.bytes.len() / samples.max(1);
+        Tensor { bytes: self.bytes[..sample].repeat(samples), ..self.clone() }
+    }
+
     /// The position of element `index` of the flat order along each dimension.
     pub fn position(&self, index: usize) -> Vec<usize> {
         let mut rest = index;

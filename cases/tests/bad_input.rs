@@ -26,6 +26,11 @@ fn case(fields: &str) -> String {
     format!("suite: example\ncases:\n  - name: first\n    input: {{shape: [4, 3]}}\n{fields}")
 }
 
+/// The same around a case with a model of two layers.
+fn model(fields: &str) -> String {
+    case(&format!("    model: [{{name: stem}}, {{name: block, children: [{{name: inner}}]}}]\n{fields}"))
+}
+
 macro_rules! refused {
     ($($name:ident: $text:expr;)*) => {$(
         #[test]
@@ -103,11 +108,77 @@ refused! {
     backward_before_forward: case("    steps: [train, backward, forward]\n");
     weight_without_affine: case("    mode: train\n    layer: {affine: false, weight: {constant: 2}}\n");
     statistics_untracked: case("    mode: train\n    layer: {track_running_stats: false, running_mean: {constant: 2}}\n");
-    parameters_of_another_type: case("    mode: train\n    dtype: f64\n    layer: {dtype: f32}\n");
     expectation_of_no_step: case("    mode: train\n    expect: [{step: 4, tensor: output, values: [1]}]\n");
     expectation_of_another_step: case("    mode: train\n    expect: [{step: 1, tensor: output, values: [1]}]\n");
     expectation_of_too_few: case("    mode: train\n    expect: [{step: 2, tensor: running_mean, values: [1]}]\n");
     expectation_of_nothing: case("    mode: train\n    expect: [{step: 2, tensor: running_mean}]\n");
+
+    // Models and their paths.
+    step_at_an_unknown_path: model("    steps: [train, {freeze: {at: block.iner}}, forward]\n");
+    step_at_a_path_without_a_model: case("    steps: [{train: {at: block}}, forward]\n");
+    step_at_a_path_that_is_cut_short: model("    steps: [train, {forward: {at: blo}}]\n");
+    two_parts_of_one_name: case("    mode: train\n    model: [{name: stem}, {name: head}, {name: stem}]\n");
+    part_that_is_layer_and_block: case("    mode: train\n    model:\n      - name: stem\n        layer: {eps: 1e-3}\n        children: [{name: inner}]\n");
+    part_without_children: case("    mode: train\n    model: [{name: stem}, {name: block, children: []}]\n");
+    model_without_parts: case("    mode: train\n    model: []\n");
+    part_with_a_dot_in_its_name: case("    mode: train\n    model: [{name: block.inner}]\n");
+    part_without_a_name: case("    mode: train\n    model: [{layer: {eps: 1e-3}}]\n");
+    part_with_an_unknown_key: case("    mode: train\n    model: [{name: stem, layers: {eps: 1e-3}}]\n");
+    features_disagree_in_a_model: case("    mode: train\n    model: [{name: stem}, {name: head, layer: {features: 5}}]\n");
+    contents_of_an_inner_layer: case("    mode: train\n    model: [{name: stem}, {name: head, layer: {weight: {values: [1, 2]}}}]\n");
+    expectation_of_no_layer: model("    mode: train\n    expect: [{step: 2, tensor: num_batches_tracked, values: [1]}]\n");
+    expectation_of_an_unknown_layer: model("    mode: train\n    expect: [{step: 2, layer: inner, tensor: num_batches_tracked, values: [1]}]\n");
+    expectation_of_a_layer_without_a_model: case("    mode: train\n    expect: [{step: 2, layer: stem, tensor: num_batches_tracked, values: [1]}]\n");
+
+    // Freezing, requires_grad, casts.
+    freeze_of_an_unknown_kind: case("    steps: [{freeze: {what: running_mean}}, forward]\n");
+    freeze_with_an_unknown_reach: model("    steps: [{freeze: {reach: recursive}}, forward]\n");
+    freeze_of_weights_that_are_not_there: case("    layer: {affine: false}\n    steps: [train, {freeze: {what: affine}}, forward]\n");
+    requires_grad_of_nothing: case("    steps: [requires_grad, forward]\n");
+    cast_of_nothing: case("    layer: {track_running_stats: false}\n    steps: [train, {cast: {to: f16, what: statistics}}, forward]\n");
+    cast_to_nothing: case("    steps: [train, {cast: {what: weight}}, forward]\n");
+    cast_to_integers: case("    steps: [train, {cast: {to: i64}}, forward]\n");
+    cast_to_an_unknown_type: case("    steps: [train, {cast: {to: half}}, forward]\n");
+    cast_of_an_unknown_part: case("    steps: [train, {cast: {to: f16, what: buffers}}, forward]\n");
+    backward_after_a_cast: case("    steps: [train, forward, {cast: {to: f16}}, backward]\n");
+
+    // Assignments.
+    set_with_nothing: case("    steps: [train, set, forward]\n");
+    set_of_a_part_with_nothing: model("    steps: [train, {set: {at: stem}}, forward]\n");
+    set_of_an_unknown_attribute: case("    steps: [train, {set: {affine: false}}, forward]\n");
+    set_of_too_many_values: case("    steps: [train, {set: {running_mean: {values: [1, 2, 3, 4]}}}, forward]\n");
+    set_of_a_negative_counter: case("    steps: [train, {set: {num_batches_tracked: -1}}, forward]\n");
+    set_of_eps_to_null: case("    steps: [train, {set: {eps: null}}, forward]\n");
+    set_of_layers_that_differ: case("    model: [{name: stem}, {name: head, layer: {dtype: f64}}]\n    steps: [train, {set: {running_mean: {constant: 1}}}, forward]\n");
+
+    // State dictionaries.
+    load_of_an_unknown_state: case("    steps: [train, {save_state: {name: before}}, forward, {load_state: {from: befor}}]\n");
+    load_of_what_is_saved_later: case("    steps: [train, {load_state: {from: before}}, {save_state: {name: before}}]\n");
+    load_of_nothing: case("    steps: [train, forward, load_state]\n");
+    load_of_an_empty_dictionary: case("    steps: [train, forward, {load_state: {strict: false}}]\n");
+    load_of_another_shape_in_a_model: model("    steps: [train, forward, {load_state: {strict: false, entries: {stem.bias: {values: [1, 2, 3]}, block.inner.weight: {values: [1, 2]}}}}]\n");
+    load_of_a_number_that_overflows: case("    dtype: f16\n    steps: [train, forward, {load_state: {strict: false, entries: {weight: {values: [1, 70000, 3]}}}}]\n");
+    load_without_what_is_not_there: case("    layer: {affine: false}\n    steps: [{save_state: {name: before}}, forward, {load_state: {from: before, without: [running_mean, weight]}}]\n");
+    load_without_the_layers_path: model("    steps: [{save_state: {name: before}}, forward, {load_state: {from: before, without: [weight]}}]\n");
+    load_of_another_shape: case("    steps: [train, forward, {load_state: {entries: {weight: {values: [1, 2]}}, strict: false}}]\n");
+    load_of_a_version_to_come: case("    steps: [{save_state: {name: before}}, forward, {load_state: {from: before, version: 3}}]\n");
+    save_without_a_name: case("    steps: [train, save_state, forward]\n");
+    save_with_an_empty_name: case("    steps: [train, {save_state: {name: \"\"}}, forward]\n");
+
+    // Layouts and inputs.
+    channels_last_of_rows: "suite: example\ncases:\n  - {name: a, mode: train, input: {shape: [4, 3, 5], layout: channels_last}}\n";
+    gradient_with_channels_last_of_rows: case("    steps: [train, forward, {backward: {layout: channels_last}}]\n");
+    unknown_layout: "suite: example\ncases:\n  - {name: a, mode: train, input: {shape: [4, 3, 5], layout: strided}}\n";
+    gradient_of_integers: case("    steps: [train, {forward: {input: {dtype: i64, requires_grad: true}}}]\n    expect: [{step: 2, error: dtype_mismatch}]\n");
+    integers_with_fractions: case("    steps: [train, {forward: {input: {shape: [2, 1], dtype: i64, fill: {values: [1, 1.5]}}}}]\n    expect: [{step: 2, error: dtype_mismatch}]\n");
+    constant_integer_with_a_fraction: case("    steps: [train, {forward: {input: {dtype: i64, fill: {constant: 0.5}}}}]\n    expect: [{step: 2, error: dtype_mismatch}]\n");
+    layer_of_integers: case("    mode: train\n    layer: {dtype: i64}\n");
+
+    // Tiers and stories.
+    unknown_tier: case("    mode: train\n    tier: slow\n");
+    story_without_a_field: "suite: example\nstory:\n  formula: y = x\n  goes_wrong: everything\n  documented: [\"https://example.org (an example)\"]\ncases: [{name: a, mode: train, input: {shape: [4, 3]}}]\n";
+    story_of_one_sentence: "suite: example\nstory: Once upon a time.\ncases: [{name: a, mode: train, input: {shape: [4, 3]}}]\n";
+    documented_in_one_place: "suite: example\nstory: {formula: a, goes_wrong: b, right: c, documented: \"https://example.org\"}\ncases: [{name: a, mode: train, input: {shape: [4, 3]}}]\n";
 
     // Files that are not suites, or not YAML.
     empty_file: "";

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use bn_cases::case::{Action, Case, Generated};
+use bn_cases::case::{Action, Case, Generated, Slot};
 use bn_cases::data::Role;
 use bn_cases::format::{Along, Fill, Place};
 use bn_cases::yaml::Literal;
@@ -113,6 +113,7 @@ fn a_tensor_does_not_depend_on_those_made_before_it() {
         occurrence,
         dtype: DType::F64,
         shape: vec![2, 3],
+        one_sample: false,
     };
     let second = generated(Role::Input, 1).tensor(7, None);
     generated(Role::Input, 0).tensor(7, None);
@@ -123,32 +124,79 @@ fn a_tensor_does_not_depend_on_those_made_before_it() {
     assert_ne!(generated(Role::Input, 1).tensor(8, None), second);
 }
 
+/// A case around these fields.
+fn case(fields: &str) -> Case {
+    let contents = "weight: {normal: {mean: 1}}, running_var: {uniform: {low: 1, high: 2}}";
+    let text =
+        format!("suite: s\ncases: [{{name: a, input: {{shape: [4, 3]}}, layer: {{{contents}}}, {fields}}}]");
+    let suite =
+        bn_cases::load_str("s.yaml", &text).unwrap_or_else(|problems| panic!("{}", common::drawn(&problems)));
+    suite.cases[0].clone()
+}
+
+#[test]
+fn the_first_layer_of_a_model_has_the_contents_of_a_layer_alone_and_the_others_have_their_own() {
+    let alone = case("mode: train");
+    let model = case("mode: train, model: [{name: first}, {name: second}]");
+    for slot in [Slot::Weight, Slot::RunningVar] {
+        assert_eq!(model.initial(0, slot), alone.initial(0, slot));
+        assert_ne!(model.initial(1, slot), alone.initial(0, slot));
+    }
+    assert_eq!(tensors(&model)[4..], tensors(&alone)[2..], "input and gradient are those of the case");
+}
+
+#[test]
+fn what_steps_bring_along_is_no_copy_of_what_layers_begin_with() {
+    let steps = "steps: [forward, {set: {at: first, weight: {normal: {mean: 1}}}}, \
+                 {load_state: {at: second, strict: false, entries: {weight: {normal: {mean: 1}}}}}]";
+    let case = case(&format!("model: [{{name: first}}, {{name: second}}], {steps}"));
+    let mut weights: Vec<Tensor> = (0..2).filter_map(|layer| case.initial(layer, Slot::Weight)).collect();
+    weights.extend(tensors(&case).split_off(5));
+    assert_eq!(weights.len(), 4);
+    for (number, weight) in weights.iter().enumerate() {
+        assert!(!weights[..number].contains(weight), "{number}");
+    }
+}
+
 #[test]
 fn a_larger_batch_begins_with_the_smaller_one() {
     let of = |rows| {
         let fill = Fill::Normal { mean: 0.5, std: 2.0 };
-        let generated =
-            Generated { fill, role: Role::Input, occurrence: 0, dtype: DType::F32, shape: vec![rows, 3] };
+        let shape = vec![rows, 3];
+        let (role, dtype) = (Role::Input, DType::F32);
+        let generated = Generated { fill, role, occurrence: 0, dtype, shape, one_sample: false };
         generated.tensor(0, None)
     };
     assert_eq!(of(9).bytes()[..of(4).bytes().len()], *of(4).bytes());
 }
 
+#[test]
+fn an_expanded_tensor_repeats_the_first_sample_of_the_plain_one() {
+    let of = |one_sample| {
+        let fill = Fill::Normal { mean: 0.5, std: 2.0 };
+        let (role, dtype, shape) = (Role::Input, DType::F32, vec![3, 2, 2]);
+        Generated { fill, role, occurrence: 0, dtype, shape, one_sample }.tensor(0, None)
+    };
+    let (plain, expanded) = (of(false), of(true));
+    let sample = plain.bytes().len() / 3;
+    assert_eq!(expanded.bytes(), plain.bytes()[..sample].repeat(3));
+}
+
 /// All tensors of a case, in the order of the case.
 fn tensors(case: &Case) -> Vec<Tensor> {
-    let initial = [Role::Weight, Role::Bias, Role::RunningMean, Role::RunningVar];
-    let mut tensors: Vec<Tensor> = initial.into_iter().filter_map(|role| case.initial(role)).collect();
+    let layers = 0..case.layers.len();
+    let initial = layers.flat_map(|layer| Slot::ALL.map(|slot| case.initial(layer, slot)));
+    let mut tensors: Vec<Tensor> = initial.flatten().collect();
     let mut latest: Option<Tensor> = None;
     for action in &case.script {
-        match action {
-            Action::Forward { input, .. } => {
-                let input = input.tensor(case.spec.seed, None);
-                latest = Some(input.clone());
-                tensors.push(input);
-            }
-            Action::Backward { grad } => tensors.push(grad.tensor(case.spec.seed, latest.as_ref())),
-            _ => {}
+        let mut made = Vec::new();
+        let _ = action.map(&mut |generated: &Generated| {
+            made.push(generated.tensor(case.spec.seed, latest.as_ref()));
+        });
+        if let Action::Forward { .. } = action {
+            latest = made.last().cloned();
         }
+        tensors.extend(made);
     }
     tensors
 }
@@ -157,10 +205,13 @@ fn tensors(case: &Case) -> Vec<Tensor> {
 fn small(fill: Fill, dtype: DType) -> Tensor {
     let shape = vec![2, 3, 2];
     let input = Fill::Normal { mean: 0.5, std: 2.0 };
-    let input = Generated { fill: input, role: Role::Input, occurrence: 0, dtype, shape: shape.clone() };
-    let input = input.tensor(1, None);
+    let of = |fill, role| {
+        let shape = shape.clone();
+        Generated { fill, role, occurrence: 0, dtype, shape, one_sample: false }
+    };
+    let input = of(input, Role::Input).tensor(1, None);
     let role = if matches!(fill, Fill::Correlated { .. }) { Role::Grad } else { Role::Input };
-    Generated { fill, role, occurrence: 0, dtype, shape }.tensor(1, Some(&input))
+    of(fill, role).tensor(1, Some(&input))
 }
 
 fn fills() -> Vec<(&'static str, Fill)> {

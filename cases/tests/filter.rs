@@ -132,6 +132,39 @@ fn exclamation_marks_leave_out() {
 }
 
 #[test]
+fn models_layouts_and_tiers_are_fields_too() {
+    let text = "
+suite: s
+defaults: {input: {shape: [4, 3, 2, 2]}, mode: train}
+cases:
+  - name: plain
+  - name: pair
+    model: [{name: first}, {name: second}]
+    layer: {statistics_dtype: f64}
+  - name: windows
+    tier: full
+    steps: [forward, {forward: {input: {layout: sliced, dtype: f16}}}]
+  - name: half
+    input: {dtype: f16, layout: channels_last}
+";
+    let suite =
+        bn_cases::load_str("suite.yaml", text).unwrap_or_else(|problems| panic!("{:#?}", problems.problems));
+    let cases: Vec<&Case> = suite.cases.iter().collect();
+    let chosen = |term| {
+        let filter = Filter::parse([term], &cases).expect("a filter");
+        cases.iter().filter(|case| filter.matches(case)).map(|case| case.name.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!(chosen("layers=2"), ["pair"]);
+    assert_eq!(chosen("layers=1"), ["plain", "windows", "half"]);
+    assert_eq!(chosen("tier=full"), ["windows"]);
+    assert_eq!(chosen("tier=quick"), ["plain", "pair", "half"]);
+    assert_eq!(chosen("layer.statistics_dtype=f64"), ["pair"]);
+    assert_eq!(chosen("input.dtype=f16"), ["half"]);
+    assert_eq!(chosen("layouts=*sliced*"), ["windows"]);
+    assert_eq!(chosen("layouts=channels_last*"), ["half"]);
+}
+
+#[test]
 fn what_is_no_filter_is_refused_with_a_reason() {
     assert_eq!(
         refused("dtpye=f32"),

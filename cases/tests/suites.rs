@@ -4,18 +4,48 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use bn_cases::Source;
-use bn_cases::case::Action;
+use bn_cases::case::{Action, Input};
+use bn_cases::format::Tier;
 use bn_cases::yaml::{Kind, Node, parse};
+use bn_cases::{Source, Suite};
 use serde_yaml_original::Value;
 
 mod common;
 use common::{suite_files, suites, suites_folder, text_of};
 
 #[test]
-fn there_are_at_least_400_cases() {
-    let cases: usize = suites().iter().map(|suite| suite.cases.len()).sum();
-    assert!((400..=1000).contains(&cases), "{cases} cases");
+fn a_quick_run_has_a_thousand_cases_from_every_suite_and_a_full_one_over_two_thousand() {
+    let in_tier = |suite: &Suite, tier| suite.cases.iter().filter(|case| case.is_in(tier)).count();
+    let suites = suites();
+    let sum = |tier| suites.iter().map(|suite| in_tier(suite, tier)).sum::<usize>();
+    let (quick, full) = (sum(Tier::Quick), sum(Tier::Full));
+    assert!((900..=1150).contains(&quick), "{quick} quick cases");
+    assert!((2000..=3000).contains(&full), "{full} cases in all");
+    for suite in &suites {
+        assert!(in_tier(suite, Tier::Quick) > 0, "{} is nowhere in a quick run", suite.name);
+    }
+}
+
+#[test]
+fn every_pitfall_has_its_suite_and_its_story() {
+    let suites = suites();
+    let pitfalls: Vec<&Suite> = suites.iter().filter(|suite| suite.name.starts_with("pitfalls/")).collect();
+    let names: Vec<&str> = pitfalls.iter().map(|suite| suite.name.as_str()).collect();
+    let wanted = ["1-momentum", "2-statistics", "3-forward-moves-statistics", "4-freezing", "5-frozen-half"];
+    assert_eq!(names, wanted.map(|name| format!("pitfalls/{name}")));
+    for suite in pitfalls {
+        let story = suite.story.as_ref().unwrap_or_else(|| panic!("{} has no story", suite.name));
+        for text in [&story.formula, &story.goes_wrong, &story.right] {
+            assert!(text.len() > 80, "{} tells too little: {text}", suite.name);
+        }
+        let links = story.documented.iter().filter(|link| link.starts_with("https://"));
+        assert!(links.clone().count() >= 2, "{} names too few places", suite.name);
+        assert!(
+            links.clone().all(|link| link.contains(" (")),
+            "{}: say what stands at each link",
+            suite.name
+        );
+    }
 }
 
 #[test]
@@ -50,20 +80,24 @@ fn every_file_tells_editors_where_the_schema_is() {
 
 #[test]
 fn cases_are_small() {
-    let mut elements_of_all = 0;
+    let (mut elements_of_quick, mut elements_of_all) = (0, 0);
     for case in suites().iter().flat_map(|suite| &suite.cases) {
         let elements: usize = case.script.iter().map(elements_of).sum();
         let allowed = 50_000 * case.script.len();
         assert!(elements <= allowed, "{} has {elements} elements", case.id);
         elements_of_all += elements;
+        if case.is_in(Tier::Quick) {
+            elements_of_quick += elements;
+        }
     }
     // What a run over all backends can get through in seconds.
-    assert!(elements_of_all <= 5_000_000, "{elements_of_all} elements in all");
+    assert!(elements_of_quick <= 4_000_000, "{elements_of_quick} elements in quick cases");
+    assert!(elements_of_all <= 6_000_000, "{elements_of_all} elements in all");
 }
 
 fn elements_of(action: &Action) -> usize {
     match action {
-        Action::Forward { input: tensor, .. } | Action::Backward { grad: tensor } => {
+        Action::Forward { input: Input { tensor, .. }, .. } | Action::Backward { grad: tensor, .. } => {
             tensor.shape.iter().product()
         }
         _ => 0,

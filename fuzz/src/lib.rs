@@ -1,8 +1,8 @@
 //! What should be asked next?
 //!
 //! A suite asks what somebody thought of. This crate asks what nobody did: [`strategy`] makes whole cases
-//! (layer, data, gradients, steps) weighted towards the places where batch normalization goes wrong, and
-//! [`property`] says what must hold of every one of them. Whatever is generated is a
+//! (a layer or a model of some, data, gradients, steps) weighted towards the places where batch normalization
+//! goes wrong, and [`property`] says what must hold of every one of them. Whatever is generated is a
 //! [`bn_cases::format::CaseSpec`], which [`render`] writes as a YAML suite and [`bn_cases::load_str`] reads
 //! back, so that a find is a case that a person can read, replay and keep.
 //!
@@ -14,10 +14,9 @@
 //! - *Does the format read whatever it allows?* Every generated case must load and come back the same.
 //! - *Would a mistake be found?* A seeded one must be, and shrink to a case of a step or two.
 //!
-//! Where it will grow: strategies for memory layouts, for trees of layers and their freezing, for casts and
-//! saved states, one file each below [`strategy`]; mixtures that take a case of a suite and change one thing;
-//! metamorphic properties (permuted samples, scaled inputs) beside the one of the budget; cargo-fuzz targets
-//! that read the same strategies' choices from bytes.
+//! Where it will grow: mixtures that take a case of a suite and change one thing; metamorphic properties
+//! (permuted samples, scaled inputs) beside the one of the budget; cargo-fuzz targets that read the same
+//! strategies' choices from bytes.
 
 pub mod property;
 pub mod render;

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use bn_api::{Backend, ErrorClass, InProcess, Request, Responder, Response};
+use bn_api::{Backend, ErrorClass, InProcess, Request, Responder, Response, guarded};
 use bn_cases::Case;
 use bn_cases::format::CaseSpec;
 use bn_harness::judge::judge;
@@ -121,18 +121,24 @@ pub fn answers_within_budget(
         Response::Broken { message, .. } => return Err(Wrong::from(format!("broken: {message}"))),
     };
     let names = step_names(case);
-    // Judged by error class alone, a panic would pass where any error is due.
-    for (who, steps) in [("the oracle", &expected.steps), ("the contestant", &answers)] {
-        for (step, error) in
-            steps.iter().enumerate().filter_map(|(step, answer)| Some((step, answer.error.as_ref()?)))
-        {
-            if error.class == ErrorClass::Panic {
+    // The judge lets every backend reject in its own words, and a panic pass where any error is due.
+    for (step, (due, got)) in expected.steps.iter().zip(&answers).enumerate() {
+        let place = || Some(Place { step, tensor: None });
+        for (who, error) in [("the oracle", &due.error), ("the contestant", &got.error)] {
+            if let Some(error) = error.as_ref().filter(|error| error.class == ErrorClass::Panic) {
                 let what = format!("step {step}, {}: {who} panicked: {}", names[step], error.message);
-                return Err(Wrong { what, place: Some(Place { step, tensor: None }) });
+                return Err(Wrong { what, place: place() });
             }
         }
+        if let (Some(due), Some(got)) = (&due.error, &got.error)
+            && due.class != got.class
+        {
+            let what = format!("step {step}, {}: the error due is {due}, the one raised {got}", names[step]);
+            return Err(Wrong { what, place: place() });
+        }
     }
-    let steps = judge(&expected, expected.budget(), &answers, contestant.info(), &names);
+    let judged = || Ok(judge(&expected, expected.budget(), &answers, contestant.info(), &names));
+    let steps = guarded(judged).map_err(|panic| Wrong::from(format!("the judge panicked: {panic}")))?;
     steps.iter().find_map(first_wrong).map_or(Ok(()), Err)
 }
 

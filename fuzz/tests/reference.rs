@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use bn_api::{
-    Backend, BackendInfo, Forward, Gradients, InProcess, Kernel, Layer, LayerConfig, LayerError, ModuleLayer,
-    Request, Tensor,
+    Backend, BackendInfo, Forward, Gradients, InProcess, Kernel, Layer, LayerConfig, LayerError, Layout,
+    ModuleLayer, Request, Tensor, Wanted,
 };
 use bn_cases::DType;
 use bn_cases::format::{CaseSpec, Fill, Step};
@@ -106,7 +106,8 @@ fn the_strategy_reaches_all_it_claims_to() {
         for action in &case.script {
             seen.insert(format!("step {}", action.name()));
             if let bn_cases::case::Action::Forward { input, .. } = action {
-                assert!(input.shape.iter().product::<usize>() <= strategy::MAX_ELEMENTS, "{:?}", input.shape);
+                let shape = &input.tensor.shape;
+                assert!(shape.iter().product::<usize>() <= strategy::MAX_ELEMENTS, "{shape:?}");
             }
         }
         // Errors that are due are part of the claim.
@@ -127,6 +128,13 @@ fn the_strategy_reaches_all_it_claims_to() {
         "zero_grad",
         "sgd",
         "reset_running_stats",
+        "set",
+        "freeze",
+        "unfreeze",
+        "requires_grad",
+        "cast",
+        "save_state",
+        "load_state",
     ];
     let fills = [
         "normal",
@@ -172,7 +180,7 @@ fn note(spec: &CaseSpec, seen: &mut BTreeSet<String>) {
     for step in spec.steps.iter().flatten() {
         match step {
             Step::Forward { input: Some(input), .. } => fills.push(input.fill.as_ref()),
-            Step::Backward { grad } => fills.push(grad.as_ref()),
+            Step::Backward { grad, .. } => fills.push(grad.as_ref()),
             _ => {}
         }
     }
@@ -206,7 +214,7 @@ fn a_biased_running_variance_is_found_and_shrinks() {
     assert!(steps <= 2, "{steps} steps are left:\n{violation}");
     let place = violation.place.as_ref().expect("the violation is at a step");
     let tensor = place.tensor.as_ref().expect("the violation is in a tensor");
-    assert_eq!(tensor.tensor, bn_api::Observable::RunningVar, "{violation}");
+    assert_eq!(tensor.tensor.tensor, bn_api::Observable::RunningVar, "{violation}");
 }
 
 /// The reference, but the running variance averages the biased variance: without n/(n-1).
@@ -245,7 +253,13 @@ impl Kernel for BiasedKernel {
         Ok(answer)
     }
 
-    fn backward(&self, saved: &Self::Saved, grad_output: &Tensor) -> Result<Gradients, LayerError> {
-        ReferenceKernel.backward(saved, grad_output)
+    fn backward(
+        &self,
+        saved: &Self::Saved,
+        grad_output: &Tensor,
+        layout: Layout,
+        wanted: Wanted,
+    ) -> Result<Gradients, LayerError> {
+        ReferenceKernel.backward(saved, grad_output, layout, wanted)
     }
 }

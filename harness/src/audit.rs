@@ -3,9 +3,10 @@
 //! A recording is made by `harness/audit/record.py` from the cases that `bncheck export` prints: JSON lines, the first
 //! of which says with what it was made.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
-use bn_api::{Action, DType, ErrorClass, Observable, Request, Responder, Response, StepAnswer, Tensor};
+use bn_api::{Action, DType, ErrorClass, Request, Responder, Response, StepAnswer, Tensor, TensorName};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -15,6 +16,9 @@ use crate::budget::{Accuracy, CaseBudget};
 /// How far apart two answers of the same kernels may be, in units in the last place: the module above them may add a
 /// rounding of its own (gradient descent in another type).
 const ULPS: u64 = 2;
+
+/// The form of recordings that is read: the number that `record.py` writes.
+const RECORDING: u32 = 2;
 
 /// With what a recording was made.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -40,8 +44,8 @@ pub struct Provenance {
 pub struct RecordedCase {
     /// The case's id.
     pub case: String,
-    /// The answers with every tensor in float64.
-    pub float64: Vec<RecordedStep>,
+    /// The answers with every tensor in float64; nothing where the case is about types.
+    pub float64: Option<Vec<RecordedStep>>,
     /// The answers in the case's own dtypes.
     pub own: Vec<RecordedStep>,
 }
@@ -52,7 +56,7 @@ pub struct RecordedStep {
     /// The error it raised.
     pub error: Option<RecordedError>,
     /// The step's own tensors and the state after it.
-    pub tensors: std::collections::BTreeMap<Observable, RecordedTensor>,
+    pub tensors: BTreeMap<TensorName, RecordedTensor>,
 }
 
 /// An error that PyTorch raised.
@@ -86,6 +90,11 @@ pub enum RecordingError {
         /// Why.
         why: serde_json::Error,
     },
+    /// It is of another form.
+    #[error(
+        "the recording is of form {0}, this bncheck reads form {RECORDING}: record anew with `just record-oracle`"
+    )]
+    Version(u32),
     /// There is no line.
     #[error("the recording is empty")]
     Empty,
@@ -119,7 +128,10 @@ impl RecordedTensor {
 pub fn read(lines: impl BufRead) -> Result<(Provenance, Vec<RecordedCase>), RecordingError> {
     let mut lines = lines.lines().enumerate();
     let (_, first) = lines.next().ok_or(RecordingError::Empty)?;
-    let provenance = parse(0, &first?)?;
+    let provenance: Provenance = parse(0, &first?)?;
+    if provenance.recording != RECORDING {
+        return Err(RecordingError::Version(provenance.recording));
+    }
     let cases = lines.map(|(number, line)| parse(number, &line?)).collect::<Result<_, _>>()?;
     Ok((provenance, cases))
 }
@@ -161,21 +173,28 @@ pub fn compare(
     libtorch: &mut dyn Responder,
     same_kernels: bool,
 ) -> Comparison {
-    let own_dtype = request.layer.dtype;
+    // What a case casts to a half type may be any of its parameters.
+    let casts =
+        request.actions.iter().any(|action| matches!(action, Action::Cast { to, .. } if to.is_half()));
+    let half = casts || request.layers.iter().any(|layer| layer.dtype.is_half());
+    let affine = request.layers.iter().any(|layer| layer.affine);
     let sgd = request.actions.iter().position(|action| matches!(action, Action::Sgd { .. }));
-    let exempt_from = sgd.filter(|_| own_dtype.is_half() && request.layer.affine);
+    let exempt_from = sgd.filter(|_| half && affine);
     // The answer to action i is the one with number i + 1.
     let compared = exempt_from.map_or(recorded.own.len(), |action| action + 1);
-    let double = request.cast(DType::F64);
+    let double = request.widened();
     let asked = libtorch.respond(&double);
     let budget = |request: &Request, accuracy| match &asked {
         Response::Answered(exact) if !same_kernels => Some(CaseBudget::derive(request, exact, accuracy)),
         _ => None,
     };
-    let accuracy = if own_dtype.is_half() { Accuracy::StatisticsRoundedToStorage } else { Accuracy::Sound };
+    let accuracy = if half { Accuracy::StatisticsRoundedToStorage } else { Accuracy::Sound };
     let (wide, own) = (budget(&double, Accuracy::Sound), budget(request, accuracy));
     let said = |what| format!("{}, {what}", request.case);
-    let mut disagreements = disagreements(&said("float64"), &asked, &recorded.float64, wide.as_ref());
+    let mut disagreements = match &recorded.float64 {
+        Some(recorded) => disagreements(&said("float64"), &asked, recorded, wide.as_ref()),
+        None => Vec::new(),
+    };
     let answer = libtorch.respond(request);
     disagreements.extend(self::disagreements(
         &said("own dtype"),
@@ -197,7 +216,10 @@ fn disagreements(
             let steps = answers.iter().zip(recorded).enumerate();
             steps
                 .flat_map(|(step, (ours, theirs))| {
-                    let allowed = |name| budget.and_then(|budget| budget.of(step, name)).unwrap_or_default();
+                    let allowed = |name: &TensorName| {
+                        let of_step = budget.and_then(|budget| budget.of(step, name));
+                        of_step.map(|budget| budget.elements.as_slice()).unwrap_or_default()
+                    };
                     step_disagreements(ours, theirs, &allowed)
                         .into_iter()
                         .map(move |difference| format!("{what}, step {step}: {difference}"))
@@ -215,7 +237,7 @@ fn disagreements(
 fn step_disagreements<'b>(
     ours: &StepAnswer,
     theirs: &RecordedStep,
-    allowed: &dyn Fn(Observable) -> &'b [f64],
+    allowed: &dyn Fn(&TensorName) -> &'b [f64],
 ) -> Vec<String> {
     let error = match (&ours.error, &theirs.error) {
         (None, None) => None,
@@ -229,8 +251,10 @@ fn step_disagreements<'b>(
             Some(format!("bncheck has {ours}, PyTorch {}{message}", said(words.map(|error| error.class))))
         }
     };
-    let tensors = Observable::ALL.into_iter().filter_map(|name| {
-        let (ours, theirs) = (ours.tensor(name), theirs.tensors.get(&name).map(RecordedTensor::tensor));
+    let names: BTreeSet<&TensorName> =
+        ours.tensors.iter().map(|(name, _)| name).chain(theirs.tensors.keys()).collect();
+    let tensors = names.into_iter().filter_map(|name| {
+        let (ours, theirs) = (ours.tensor(name), theirs.tensors.get(name).map(RecordedTensor::tensor));
         match (ours, theirs) {
             (None, None) => None,
             (Some(_), None) => Some(format!("PyTorch has no {name}")),
@@ -243,7 +267,7 @@ fn step_disagreements<'b>(
 }
 
 /// `allowed` has a budget for each element, or nothing where the bits should agree.
-fn tensor_disagreement(name: Observable, ours: &Tensor, theirs: &Tensor, allowed: &[f64]) -> Option<String> {
+fn tensor_disagreement(name: &TensorName, ours: &Tensor, theirs: &Tensor, allowed: &[f64]) -> Option<String> {
     if (ours.dtype(), ours.shape()) != (theirs.dtype(), theirs.shape()) {
         let form = |tensor: &Tensor| format!("{} {:?}", tensor.dtype(), tensor.shape());
         return Some(format!("{name} is {} here, {} in PyTorch", form(ours), form(theirs)));

@@ -4,7 +4,8 @@
 //! and that does not deviate is `fixed`, which fails the run until the entry is corrected; an entry that
 //! covers no case, or that no case needs, is an error. An entry with an `accuracy` declares a class of
 //! accuracy instead: within the budget of that class a mismatch is `known`, outside it fails, and no case
-//! has to need it as long as one does.
+//! has to need it as long as one does. So it is with `everywhere: false`, for what depends on more than a filter can
+//! say.
 
 use std::fmt;
 
@@ -35,6 +36,9 @@ pub struct Deviation {
     /// The class of accuracy that is claimed instead of the default.
     #[serde(default)]
     pub accuracy: Option<Accuracy>,
+    /// Whether every case that the entry covers deviates; otherwise it is enough that one does.
+    #[serde(default = "yes")]
+    everywhere: bool,
     /// What happens and why, for whoever reads the report.
     pub reason: String,
     /// Where it is documented or reported, or the place in the source.
@@ -96,10 +100,19 @@ struct File {
     deviations: Vec<Deviation>,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Deviation {
     /// Whether the entry covers a case.
     pub fn covers(&self, case: &Case) -> bool {
         self.filter.matches(case)
+    }
+
+    /// Whether a case that the entry covers has to deviate.
+    pub fn must_occur(&self) -> bool {
+        self.everywhere && self.accuracy.is_none()
     }
 
     /// Whether the entry covers something of its cases.

@@ -1,9 +1,9 @@
 //! Compares an answer with the exact one, tensor by tensor, element by element.
 
-use bn_api::{BackendInfo, DType, LayerConfig, LayerError, Observable, StepAnswer, Tensor};
+use bn_api::{BackendInfo, DType, LayerError, Observable, StepAnswer, Tensor, TensorName};
 use bn_cases::case::{Published, PublishedAnswer};
 
-use crate::budget::{Accuracy, CaseBudget};
+use crate::budget::{Accuracy, CaseBudget, TensorBudget};
 use crate::oracle::Expected;
 use crate::results::{ErrorResult, Number, RaisedError, StepResult, TensorResult, Verdict, Worst};
 
@@ -25,7 +25,7 @@ pub fn judge(
             step,
             action: (*name).to_owned(),
             error: judge_error(exact.error.as_ref(), answer.error.as_ref()),
-            tensors: judge_tensors(expected, budget, step, exact, answer, info),
+            tensors: judge_tensors(budget, step, exact, answer, info),
         })
         .collect()
 }
@@ -49,52 +49,60 @@ fn first_line(message: &str) -> &str {
 }
 
 fn judge_tensors(
-    expected: &Expected<'_>,
     budget: &CaseBudget,
     step: usize,
     exact: &StepAnswer,
     answer: &StepAnswer,
     info: &BackendInfo,
 ) -> Vec<TensorResult> {
+    // A step that raised an error against expectation gave nothing of its own; that is one mistake, not two.
+    let own_expected = exact.error.is_some() == answer.error.is_some();
     let mut results = Vec::new();
-    for tensor in Observable::ALL {
-        // A step that raised an error against expectation gave nothing of its own; that is one mistake, not two.
-        let own = matches!(
-            tensor,
-            Observable::Output | Observable::GradInput | Observable::GradWeight | Observable::GradBias
-        );
-        if own && exact.error.is_some() != answer.error.is_some() {
+    for name in names(exact, answer) {
+        if is_of_the_step(name.tensor) && !own_expected {
             continue;
         }
-        let result = match (exact.tensor(tensor), answer.tensor(tensor)) {
+        results.push(match (exact.tensor(name), answer.tensor(name)) {
             (None, None) => continue,
-            (None, Some(_)) => whole(tensor, Verdict::Fail, 0, "PyTorch has no such tensor here"),
-            (Some(exact), None) => match info.unobservable.iter().find(|known| known.tensor == tensor) {
-                Some(known) => whole(tensor, Verdict::Unsupported, 0, &known.reason),
-                None => whole(tensor, Verdict::Fail, exact.len(), "the backend gave no such tensor"),
+            (None, Some(_)) => whole(name, Verdict::Fail, 0, "PyTorch has no such tensor here"),
+            (Some(exact), None) => match info.unobservable.iter().find(|known| known.tensor == name.tensor) {
+                Some(known) => whole(name, Verdict::Unsupported, 0, &known.reason),
+                None => whole(name, Verdict::Fail, exact.len(), "the backend gave no such tensor"),
             },
-            (Some(exact), Some(got)) => {
-                let budget = budget.of(step, tensor).unwrap_or_default();
-                compare(tensor, dtype_of(tensor, &expected.request.layer), exact, got, budget)
-            }
-        };
-        results.push(result);
+            (Some(exact), Some(got)) => compare(name, exact, got, budget.of(step, name)),
+        });
     }
     results
 }
 
-/// The dtype that PyTorch gives a tensor.
-fn dtype_of(tensor: Observable, layer: &LayerConfig) -> DType {
-    match tensor {
-        Observable::Output | Observable::GradInput => layer.input_dtype,
-        Observable::NumBatchesTracked => DType::I64,
-        _ => layer.dtype,
-    }
+/// Whether a tensor is what a step gives, not part of the state that stays.
+fn is_of_the_step(tensor: Observable) -> bool {
+    matches!(
+        tensor,
+        Observable::Output | Observable::GradInput | Observable::GradWeight | Observable::GradBias
+    )
 }
 
-fn whole(tensor: Observable, verdict: Verdict, mismatched: usize, note: &str) -> TensorResult {
+/// The tensors of either answer, each once: layer by layer, in the order in which they are compared.
+fn names<'a>(exact: &'a StepAnswer, answer: &'a StepAnswer) -> Vec<&'a TensorName> {
+    let mut layers: Vec<&str> = Vec::new();
+    let mut names: Vec<&TensorName> = Vec::new();
+    for (name, _) in exact.tensors.iter().chain(&answer.tensors) {
+        if !layers.contains(&name.layer.as_str()) {
+            layers.push(&name.layer);
+        }
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let layer = |name: &TensorName| layers.iter().position(|layer| *layer == name.layer);
+    names.sort_by_key(|name| (layer(name), name.tensor));
+    names
+}
+
+fn whole(tensor: &TensorName, verdict: Verdict, mismatched: usize, note: &str) -> TensorResult {
     TensorResult {
-        tensor,
+        tensor: tensor.clone(),
         verdict,
         budget_used: None,
         total: mismatched,
@@ -106,12 +114,15 @@ fn whole(tensor: Observable, verdict: Verdict, mismatched: usize, note: &str) ->
 
 /// Compares one tensor. Numbers by their budget; NaN and infinities by class, place and sign.
 pub fn compare(
-    tensor: Observable,
-    dtype: DType,
+    tensor: &TensorName,
     exact: &Tensor,
     got: &Tensor,
-    budget: &[f64],
+    budget: Option<&TensorBudget>,
 ) -> TensorResult {
+    let Some(TensorBudget { dtype, elements: budget, .. }) = budget else {
+        return whole(tensor, Verdict::Suspect, exact.len(), "there is no budget for this tensor");
+    };
+    let dtype = *dtype;
     if got.dtype() != dtype {
         let note = format!("the answer is {}, PyTorch's {dtype}", got.dtype());
         return whole(tensor, Verdict::Fail, exact.len(), &note);
@@ -143,7 +154,7 @@ pub fn compare(
         }
     });
     TensorResult {
-        tensor,
+        tensor: tensor.clone(),
         verdict: if tally.mismatched == 0 { Verdict::Pass } else { Verdict::Fail },
         budget_used: tally.largest.filter(|used| used.is_finite()),
         total: tally.compared,
@@ -158,16 +169,13 @@ pub fn compare_declared(
     expected: &Expected<'_>,
     accuracy: Accuracy,
     step: usize,
-    tensor: Observable,
+    tensor: &TensorName,
     answer: &StepAnswer,
 ) -> bool {
-    let budget = expected.budget_for(accuracy);
+    let budget = expected.budget_for(accuracy).of(step, tensor);
     let exact = expected.steps.get(step).and_then(|exact| exact.tensor(tensor));
-    let (Some(exact), Some(got), Some(budget)) = (exact, answer.tensor(tensor), budget.of(step, tensor))
-    else {
-        return false;
-    };
-    compare(tensor, dtype_of(tensor, &expected.request.layer), exact, got, budget).verdict == Verdict::Pass
+    let (Some(exact), Some(got)) = (exact, answer.tensor(tensor)) else { return false };
+    compare(tensor, exact, got, budget).verdict == Verdict::Pass
 }
 
 /// How one element compares.
@@ -187,7 +195,7 @@ fn used(dtype: DType, exact: f64, got: f64, budget: f64) -> Used {
     if !budget.is_finite() {
         // Without bound, as opposed to without a budget that could be computed: an overflow, or a root that a
         // sound answer has and the exact one has not.
-        if budget == f64::INFINITY && exact.is_nan() {
+        if budget == f64::INFINITY {
             return Used::NotJudged;
         }
         // From infinities and NaNs on the way, algorithms that are all sound make one or the other of them
@@ -275,13 +283,14 @@ pub fn check_published(expected: &Expected<'_>, published: &[Published]) -> Vec<
                 known.step
             )),
             (PublishedAnswer::Tensor { tensor, values, within }, _) => {
-                let Some(exact) = answer.tensor(*tensor) else {
+                let Some(exact) = answer.tensor(tensor) else {
                     doubts.push(format!("step {}: the oracle gives no {tensor}{source}", known.step));
                     continue;
                 };
-                let budget = expected.budget().of(known.step, *tensor).unwrap_or_default();
+                let budget = expected.budget().of(known.step, tensor);
                 for (index, &value) in values.iter().enumerate() {
-                    let allowed = within + budget.get(index).copied().unwrap_or(0.0);
+                    let own = budget.and_then(|budget| budget.elements.get(index)).copied();
+                    let allowed = within + own.unwrap_or(0.0);
                     let exact = exact.value(index);
                     let agree = (exact.is_nan() && value.is_nan())
                         || exact == value
@@ -303,10 +312,16 @@ pub fn check_published(expected: &Expected<'_>, published: &[Published]) -> Vec<
 mod tests {
     use super::*;
 
+    fn compared(exact: &Tensor, got: &Tensor, budget: &[f64]) -> TensorResult {
+        let name = TensorName::from(Observable::Output);
+        let budget = TensorBudget::new(name.clone(), DType::F32, budget.to_vec());
+        compare(&name, exact, got, Some(&budget))
+    }
+
     fn verdict(exact: f64, got: f64, budget: f64) -> (Verdict, Option<f64>) {
         let tensor = |dtype, value| Tensor::from_values(dtype, &[1], [value]);
         let (exact, got) = (tensor(DType::F64, exact), tensor(DType::F32, got));
-        let result = compare(Observable::Output, DType::F32, &exact, &got, &[budget]);
+        let result = compared(&exact, &got, &[budget]);
         (result.verdict, result.budget_used)
     }
 
@@ -350,7 +365,7 @@ mod tests {
     fn an_element_with_an_infinite_budget_is_not_compared() {
         let tensor = Tensor::from_values(DType::F32, &[2], [1.0, 2.0]);
         let exact = tensor.cast(DType::F64);
-        let result = compare(Observable::Output, DType::F32, &exact, &tensor, &[f64::INFINITY, 1.0]);
+        let result = compared(&exact, &tensor, &[f64::INFINITY, 1.0]);
         assert_eq!((result.verdict, result.total), (Verdict::Pass, 1));
         assert!(result.note.is_some());
     }
@@ -359,12 +374,9 @@ mod tests {
     fn another_dtype_or_shape_fails_as_a_whole() {
         let exact = Tensor::from_values(DType::F64, &[2], [1.0, 2.0]);
         let half = exact.cast(DType::F16);
-        let result = compare(Observable::Output, DType::F32, &exact, &half, &[1.0, 1.0]);
+        let result = compared(&exact, &half, &[1.0, 1.0]);
         assert_eq!((result.verdict, result.mismatched), (Verdict::Fail, 2));
         let column = Tensor::from_values(DType::F32, &[2, 1], [1.0, 2.0]);
-        assert_eq!(
-            compare(Observable::Output, DType::F32, &exact, &column, &[1.0, 1.0]).verdict,
-            Verdict::Fail
-        );
+        assert_eq!(compared(&exact, &column, &[1.0, 1.0]).verdict, Verdict::Fail);
     }
 }

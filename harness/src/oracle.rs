@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use bn_api::{DType, Request, Responder, Response, StepAnswer};
+use bn_api::{Request, Responder, Response, StepAnswer};
 
 use crate::budget::{Accuracy, CaseBudget};
 
@@ -18,12 +18,12 @@ pub struct Expected<'r> {
 }
 
 impl<'r> Expected<'r> {
-    /// Asks the oracle: every tensor is widened to f64, which changes no number.
+    /// Asks the oracle: every tensor is held in float64, which changes no number.
     ///
     /// # Errors
     /// Why the oracle gave no answer.
     pub fn ask(oracle: &mut dyn Responder, request: &'r Request) -> Result<Self, String> {
-        match oracle.respond(&request.cast(DType::F64)) {
+        match oracle.respond(&request.widened()) {
             Response::Answered(steps) if steps.len() == request.actions.len() + 1 => {
                 Ok(Expected { request, steps, budgets: Default::default() })
             }

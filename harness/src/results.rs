@@ -1,6 +1,6 @@
 //! The results of a run: what `results.json` holds, and what every report is made from.
 
-use bn_api::{DType, ErrorClass, Observable};
+use bn_api::{DType, ErrorClass, TensorName};
 use serde::{Deserialize, Serialize};
 
 /// The version of this model; it grows when a field changes its meaning or goes.
@@ -142,8 +142,8 @@ pub struct RaisedError {
 /// One tensor compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TensorResult {
-    /// Which tensor.
-    pub tensor: Observable,
+    /// Which tensor, and in a model of which layer.
+    pub tensor: TensorName,
     /// The verdict on it.
     pub verdict: Verdict,
     /// The error of the worst element over its budget: 1.0 is the line. Nothing when no element could be
@@ -160,6 +160,13 @@ pub struct TensorResult {
     /// What is wrong with the tensor as a whole, or why it was not compared.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+}
+
+impl TensorResult {
+    /// Whether anything of it was compared: its elements, or, of a tensor that has none, its type and shape.
+    pub fn was_compared(&self) -> bool {
+        self.total > 0 || (self.verdict == Verdict::Pass && self.note.is_none())
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]

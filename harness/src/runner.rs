@@ -1,5 +1,6 @@
 //! Takes cases to the oracle and to every backend, in parallel, and collects the judgements in order.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -11,7 +12,8 @@ use crate::deviations::{Affected, Deviation, Deviations};
 use crate::judge::{check_published, compare_declared, judge};
 use crate::oracle::Expected;
 use crate::results::{
-    BackendColumn, CaseInfo, CaseResult, Machine, RunInfo, RunResults, SCHEMA_VERSION, StepResult, Verdict,
+    BackendColumn, CaseInfo, CaseResult, Machine, RunInfo, RunResults, SCHEMA_VERSION, StepResult,
+    TensorResult, Verdict,
 };
 
 /// Everyone who answers, for one worker thread.
@@ -28,8 +30,8 @@ pub struct Options<'a> {
     pub jobs: usize,
     /// The declared deviations, one for each backend of the lineup.
     pub deviations: &'a [Deviations],
-    /// Whether the cases are all there are, so that a deviation that no case needs is an error.
-    pub complete: bool,
+    /// All cases there are, where the run is to notice deviations that none needs; nothing where it is not.
+    pub all: Option<&'a [&'a Case]>,
     /// The version of bncheck.
     pub bncheck: &'a str,
     /// The command line, for the record.
@@ -254,9 +256,9 @@ impl Context<'_> {
         };
         let compared = steps
             .iter()
-            .any(|step| step.error.is_some() || step.tensors.iter().any(|tensor| tensor.total > 0));
+            .any(|step| step.error.is_some() || step.tensors.iter().any(TensorResult::was_compared));
         let no_longer =
-            self.declared.iter().find(|(number, entry)| entry.accuracy.is_none() && !needed.contains(number));
+            self.declared.iter().find(|(number, entry)| entry.must_occur() && !needed.contains(number));
         let (verdict, reason) = if verdicts().any(|verdict| verdict == Verdict::Fail) {
             (Verdict::Fail, None)
         } else if verdicts().any(|verdict| verdict == Verdict::Suspect) {
@@ -294,11 +296,13 @@ impl Context<'_> {
             if tensor.verdict != Verdict::Fail {
                 continue;
             }
-            let covering =
-                self.declared.iter().filter(|(_, entry)| entry.covers_what(Affected::Tensor(tensor.tensor)));
+            let covering = self
+                .declared
+                .iter()
+                .filter(|(_, entry)| entry.covers_what(Affected::Tensor(tensor.tensor.tensor)));
             for (number, entry) in covering {
                 let within_class = entry.accuracy.is_none_or(|accuracy| {
-                    compare_declared(self.expected, accuracy, step.step, tensor.tensor, answer)
+                    compare_declared(self.expected, accuracy, step.step, &tensor.tensor, answer)
                 });
                 if within_class {
                     tensor.verdict = Verdict::Known;
@@ -318,24 +322,28 @@ fn largest_budget(steps: &[StepResult]) -> Option<f64> {
     steps.iter().flat_map(|step| &step.tensors).filter_map(|tensor| tensor.budget_used).reduce(f64::max)
 }
 
-/// Entries that cover nothing, and, where every case was run, entries that no case needed.
+/// Entries that cover nothing, and entries of which every case was run and none needed them.
 fn deviation_errors(
     cases: &[&Case],
     backends: &[BackendColumn],
     options: &Options<'_>,
     judged: &[Judged],
 ) -> Vec<String> {
-    if !options.complete {
-        return Vec::new();
-    }
+    let Some(all) = options.all else { return Vec::new() };
+    let was_run: HashSet<&str> = cases.iter().map(|case| case.id.as_str()).collect();
     let mut errors = Vec::new();
     for (backend, deviations) in backends.iter().zip(options.deviations) {
-        errors.extend(deviations.check(&backend.name, cases));
+        errors.extend(deviations.check(&backend.name, all));
         for (number, entry) in deviations.entries.iter().enumerate() {
+            let mut covered = all.iter().filter(|case| entry.covers(case)).peekable();
+            // What none of these cases needs, another one may that was not run.
+            if covered.peek().is_none() || !covered.all(|case| was_run.contains(case.id.as_str())) {
+                continue;
+            }
             let needed = judged
                 .iter()
                 .any(|judged| judged.result.backend == backend.name && judged.needed.contains(&number));
-            if !needed && cases.iter().any(|case| entry.covers(case)) {
+            if !needed {
                 let name = &entry.name;
                 errors.push(format!(
                     "{}: no case needs the declared deviation `{name}`; take it out",

@@ -21,10 +21,23 @@ pub struct Invocation {
 impl Invocation {
     /// What to type to see one case again, on one backend or on all.
     pub fn replay(&self, case: &str, backend: Option<&str>) -> String {
-        let mut line = format!("{} replay {}", shell_word(&self.program), quoted(case));
-        if let Some(backend) = backend {
-            let _ = write!(line, " --backend {}", shell_word(backend));
-        }
+        let mut arguments = vec!["replay".to_owned(), quoted(case)];
+        arguments.extend(backend.map(|backend| format!("--backend {}", shell_word(backend))));
+        self.line(&arguments)
+    }
+
+    /// What to type to run the cases that a pattern takes.
+    pub fn run(&self, pattern: &str) -> String {
+        self.line(&["run".to_owned(), quoted(pattern)])
+    }
+
+    /// What to type to read the story of a suite.
+    pub fn explain(&self, suite: &str) -> String {
+        self.line(&["explain".to_owned(), shell_word(suite)])
+    }
+
+    fn line(&self, arguments: &[String]) -> String {
+        let mut line = format!("{} {}", shell_word(&self.program), arguments.join(" "));
         if !self.suites.is_empty() {
             line += " --suites";
         }
@@ -166,20 +179,27 @@ fn wrong_in(step: &StepResult) -> usize {
     usize::from(error) + tensors.count()
 }
 
+/// Columns of the longest name of a tensor, `num_batches_tracked`.
+const LONGEST_NAME: usize = 19;
+
 fn step_text(step: &StepResult, everything: bool) -> String {
     let mut text = format!("  step {} ({})\n", step.step, one_line(&step.action));
+    let shown = |tensor: &&TensorResult| {
+        everything || tensor.verdict == Verdict::Fail || tensor.verdict == Verdict::Suspect
+    };
+    // In a model, names carry the paths of their layers.
+    let names = step.tensors.iter().filter(shown).map(|tensor| tensor.tensor.to_string().chars().count());
+    let width = names.max().unwrap_or(0).max(LONGEST_NAME);
     if let Some(error) = &step.error {
-        text += &error_text(error);
+        text += &error_text(error, width);
     }
-    for tensor in &step.tensors {
-        if everything || tensor.verdict == Verdict::Fail || tensor.verdict == Verdict::Suspect {
-            text += &tensor_text(tensor);
-        }
+    for tensor in step.tensors.iter().filter(shown) {
+        text += &tensor_text(tensor, width);
     }
     text
 }
 
-fn error_text(error: &ErrorResult) -> String {
+fn error_text(error: &ErrorResult, width: usize) -> String {
     let verdict = paint(of(error.verdict), &format!("{:<11}", error.verdict.name()));
     let said = match (&error.expected, &error.got) {
         (Some(expected), Some(got)) => {
@@ -191,12 +211,12 @@ fn error_text(error: &ErrorResult) -> String {
         (None, Some(got)) => format!("raises an error where PyTorch raises none: {}", got.message),
         (None, None) => String::new(),
     };
-    format!("    {verdict}  {BOLD}{:<19}{BOLD:#}  {}\n", "error", indented(&said, 6))
+    format!("    {verdict}  {BOLD}{:<width$}{BOLD:#}  {}\n", "error", indented(&said, 6))
 }
 
-fn tensor_text(tensor: &TensorResult) -> String {
+fn tensor_text(tensor: &TensorResult, width: usize) -> String {
     let verdict = paint(of(tensor.verdict), &format!("{:<11}", tensor.verdict.name()));
-    let mut text = format!("    {verdict}  {BOLD}{:<19}{BOLD:#}", tensor.tensor.name());
+    let mut text = format!("    {verdict}  {BOLD}{:<width$}{BOLD:#}", tensor.tensor);
     if tensor.mismatched > 0 {
         let _ = write!(text, "  mismatches {} of {}", tensor.mismatched, tensor.total);
     }

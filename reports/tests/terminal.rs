@@ -73,7 +73,7 @@ fn a_step(step: usize, action: &str, tensors: Vec<TensorResult>) -> StepResult {
 
 fn passed(tensor: Observable, used: f64) -> TensorResult {
     TensorResult {
-        tensor,
+        tensor: tensor.into(),
         verdict: Verdict::Pass,
         budget_used: Some(used),
         total: 4,
@@ -174,7 +174,7 @@ fn a_nan_where_a_number_should_be() {
 #[test]
 fn a_counter_that_must_be_exact() {
     let tensor = TensorResult {
-        tensor: Observable::NumBatchesTracked,
+        tensor: Observable::NumBatchesTracked.into(),
         verdict: Verdict::Fail,
         budget_used: None,
         total: 1,

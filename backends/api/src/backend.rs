@@ -1,9 +1,11 @@
 //! The traits a backend implements.
 
+use bn_cases::case::{Layout, Slot};
 use bn_cases::{DType, Observable, Tensor};
 use serde::{Deserialize, Serialize};
 
-use crate::{Lacks, LayerConfig, LayerError, Request, Response, Setting};
+use crate::model::count;
+use crate::{Entries, Input, Lacks, LayerConfig, LayerError, Loaded, Request, Response, Setting};
 
 /// Who a backend is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,15 +76,21 @@ pub trait Layer {
     ///
     /// # Errors
     /// What the implementation raises.
-    fn forward(&mut self, input: &Tensor, no_grad: bool) -> Result<Tensor, LayerError>;
+    fn forward(&mut self, input: &Input, no_grad: bool) -> Result<Output, LayerError>;
 
-    /// Back-propagates the gradient of the latest output and gives what PyTorch's `.grad` fields hold then:
-    /// of the latest input, of weight and of bias. They accumulate over calls: the input's since its
-    /// forward, the parameters' since [`zero_grad`](Layer::zero_grad).
+    /// Back-propagates the gradient of the latest output, which lies in memory as `layout` says. Gives the gradient
+    /// with respect to the latest input, that of this call alone, where one was asked of it; those of weight and bias
+    /// are added to what [`gradients`](Layer::gradients) gives.
     ///
     /// # Errors
     /// What the implementation raises; without a graph an error of class `no_graph`.
-    fn backward(&mut self, grad_output: &Tensor) -> Result<Gradients, LayerError>;
+    fn backward(&mut self, grad_output: &Tensor, layout: Layout) -> Result<Option<Tensor>, LayerError>;
+
+    /// The `.grad` of weight and bias: what has accumulated since [`zero_grad`](Layer::zero_grad).
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn gradients(&self) -> Result<ParameterGradients, LayerError>;
 
     /// Forgets the accumulated gradients of weight and bias.
     ///
@@ -96,7 +104,8 @@ pub trait Layer {
     /// What the implementation raises.
     fn sgd(&mut self, lr: f64) -> Result<(), LayerError>;
 
-    /// Running mean 0, running variance 1, counter 0. Not asked of a layer whose backend [lacks](Backend::lacks) it.
+    /// Running mean 0, running variance 1, counter 0. This and what follows is not asked of a layer whose backend
+    /// [lacks](Backend::lacks) it.
     ///
     /// # Errors
     /// What the implementation raises.
@@ -104,13 +113,43 @@ pub trait Layer {
         Err(LayerError::other("this layer has no reset_running_stats"))
     }
 
-    /// Changes an attribute of the layer, as an assignment to the module's does in PyTorch. Not asked of a layer whose
-    /// backend [lacks](Backend::lacks) it.
+    /// Changes an attribute of the layer, as an assignment to the module's does in PyTorch.
     ///
     /// # Errors
     /// What the implementation raises.
-    fn set(&mut self, setting: Setting) -> Result<(), LayerError> {
+    fn set(&mut self, setting: &Setting) -> Result<(), LayerError> {
         Err(LayerError::other(format!("this layer cannot set {setting}")))
+    }
+
+    /// Whether weight or bias is trained. A layer that has neither need not do anything.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn set_requires_grad(&mut self, parameter: Slot, requires_grad: bool) -> Result<(), LayerError> {
+        Err(LayerError::other(format!(
+            "this layer cannot set {}.requires_grad={requires_grad}",
+            parameter.name()
+        )))
+    }
+
+    /// Converts those of its tensors that it has, and the gradients of its parameters with them.
+    ///
+    /// # Errors
+    /// What the implementation raises.
+    fn cast(&mut self, tensors: &[Slot], to: DType) -> Result<(), LayerError> {
+        Err(LayerError::other(format!("this layer cannot be cast to {to}: {tensors:?}")))
+    }
+
+    /// Takes from a state dictionary, whose names are the layer's own, what fits, and says what does not. `version`
+    /// is that of the dictionary's metadata.
+    ///
+    /// # Errors
+    /// What the implementation raises beside that.
+    fn load_state(&mut self, entries: &Entries, version: u32) -> Result<Loaded, LayerError> {
+        Err(LayerError::other(format!(
+            "this layer cannot load {} entries of version {version}",
+            entries.len()
+        )))
     }
 
     /// Everything that can be seen of the layer now.
@@ -120,14 +159,21 @@ pub trait Layer {
     fn state(&self) -> Result<LayerState, LayerError>;
 }
 
-/// Gradients after a backward.
+/// What a forward gives.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Gradients {
-    /// With respect to the input, of its shape and dtype.
-    pub input: Tensor,
-    /// With respect to weight, of shape (C); `None` where there is no weight.
+pub struct Output {
+    /// The output, of the input's shape.
+    pub tensor: Tensor,
+    /// Whether it leads back to anything that requires a gradient.
+    pub requires_grad: bool,
+}
+
+/// The gradients of weight and bias, each of shape (C); `None` where there is none.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ParameterGradients {
+    /// With respect to weight.
     pub weight: Option<Tensor>,
-    /// With respect to bias, of shape (C); `None` where there is no bias.
+    /// With respect to bias.
     pub bias: Option<Tensor>,
 }
 
@@ -149,8 +195,7 @@ pub struct LayerState {
 impl LayerState {
     /// The state as observed tensors.
     pub fn into_tensors(self) -> Vec<(Observable, Tensor)> {
-        let counter =
-            self.num_batches_tracked.map(|count| Tensor::from_bit_patterns(DType::I64, &[], [count as u64]));
+        let counter = self.num_batches_tracked.map(count);
         [
             (Observable::RunningMean, self.running_mean),
             (Observable::RunningVar, self.running_var),

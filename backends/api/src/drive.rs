@@ -1,10 +1,11 @@
-//! Takes a layer through the steps of a request.
+//! Takes a backend's layers through the steps of a request.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bn_cases::{ErrorClass, Observable, Tensor};
+use bn_cases::ErrorClass;
 
-use crate::{Action, Backend, BackendInfo, Layer, LayerError, Request, Responder, Response, StepAnswer};
+use crate::model::{Given, Model};
+use crate::{Backend, BackendInfo, LayerError, Request, Responder, Response, StepAnswer};
 
 /// A backend that answers in this process.
 pub struct InProcess<B> {
@@ -29,8 +30,8 @@ impl<B: Backend> Responder for InProcess<B> {
         if let Some(reason) = self.backend.unsupported(request) {
             return Response::Unsupported { reason };
         }
-        let mut layer = match guarded(|| self.backend.create(&request.layer)) {
-            Ok(layer) => layer,
+        let mut model = match guarded(|| Model::new(&self.backend, &request.layers)) {
+            Ok(model) => model,
             // Without a layer every step fails as the constructor did.
             Err(error) => {
                 let answer = StepAnswer { error: Some(error), tensors: Vec::new() };
@@ -38,51 +39,23 @@ impl<B: Backend> Responder for InProcess<B> {
             }
         };
         let mut answers = Vec::with_capacity(request.actions.len() + 1);
-        answers.push(observe(layer.as_mut(), Ok(Vec::new())));
+        answers.push(observe(&model, Ok(Vec::new())));
         for action in &request.actions {
-            let given = guarded(|| act(layer.as_mut(), action));
-            answers.push(observe(layer.as_mut(), given));
+            let given = guarded(|| model.act(action));
+            answers.push(observe(&model, given));
         }
         Response::Answered(answers)
     }
 }
 
-type Given = Result<Vec<(Observable, Tensor)>, LayerError>;
-
-fn act(layer: &mut dyn Layer, action: &Action) -> Given {
-    match action {
-        Action::Train => layer.set_training(true)?,
-        Action::Eval => layer.set_training(false)?,
-        Action::ZeroGrad => layer.zero_grad()?,
-        Action::Sgd { lr } => layer.sgd(*lr)?,
-        Action::ResetRunningStats => layer.reset_running_stats()?,
-        Action::Set(settings) => {
-            for setting in settings {
-                layer.set(*setting)?;
-            }
-        }
-        Action::Forward { input, no_grad } => {
-            return Ok(vec![(Observable::Output, layer.forward(input, *no_grad)?)]);
-        }
-        Action::Backward { grad_output } => {
-            let gradients = layer.backward(grad_output)?;
-            let mut given = vec![(Observable::GradInput, gradients.input)];
-            given.extend(gradients.weight.map(|tensor| (Observable::GradWeight, tensor)));
-            given.extend(gradients.bias.map(|tensor| (Observable::GradBias, tensor)));
-            return Ok(given);
-        }
-    }
-    Ok(Vec::new())
-}
-
 /// The step's own tensors and the state after it, whether it raised an error or not.
-fn observe(layer: &mut dyn Layer, given: Given) -> StepAnswer {
+fn observe(model: &Model, given: Result<Given, LayerError>) -> StepAnswer {
     let (mut tensors, mut error) = match given {
         Ok(tensors) => (tensors, None),
         Err(error) => (Vec::new(), Some(error)),
     };
-    match guarded(|| layer.state()) {
-        Ok(state) => tensors.extend(state.into_tensors()),
+    match guarded(|| model.state()) {
+        Ok(state) => tensors.extend(state),
         Err(state_error) => error = error.or(Some(state_error)),
     }
     StepAnswer { error, tensors }

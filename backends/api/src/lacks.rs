@@ -1,8 +1,8 @@
 //! What a layer has no words for, said once.
 
-use bn_cases::Observable;
+use bn_cases::{DType, Observable};
 
-use crate::{Action, Request, Unobservable};
+use crate::{Action, Layout, Request, Setting, Unobservable};
 
 /// The features of `torch.nn.BatchNorm` that a layer does not have, each with the reason that the verdict
 /// `unsupported` gives; nothing is lacking by default.
@@ -16,6 +16,20 @@ pub struct Lacks {
     pub reset: Option<&'static str>,
     /// Assignments to momentum, eps and `track_running_stats` after construction.
     pub settings: Option<&'static str>,
+    /// New tensors in the place of parameters and buffers, or none.
+    pub new_tensors: Option<&'static str>,
+    /// Setting `requires_grad` of weight and bias, which freezing them needs.
+    pub requires_grad: Option<&'static str>,
+    /// Conversion of an existing layer to another type.
+    pub cast: Option<&'static str>,
+    /// Statistics of another type than the parameters.
+    pub mixed_layer: Option<&'static str>,
+    /// `state_dict()` and `load_state_dict()`.
+    pub state_dict: Option<&'static str>,
+    /// Inputs of integers.
+    pub integers: Option<&'static str>,
+    /// Inputs and gradients that do not lie contiguously in memory.
+    pub layouts: Option<&'static str>,
     /// `num_batches_tracked`: cases are run all the same, and the rest of the state compared.
     pub counter: Option<&'static str>,
 }
@@ -23,12 +37,23 @@ pub struct Lacks {
 impl Lacks {
     /// Why a request cannot be expressed, or `None` when it can.
     pub fn reason(&self, request: &Request) -> Option<String> {
+        let layers = &request.layers;
         let asks_for = |wanted: fn(&Action) -> bool| request.actions.iter().any(wanted);
         let needs = [
-            (request.layer.momentum.is_none(), self.cumulative_average),
-            (!request.layer.track_running_stats, self.untracked),
-            (asks_for(|action| matches!(action, Action::ResetRunningStats)), self.reset),
-            (asks_for(|action| matches!(action, Action::Set(_))), self.settings),
+            (layers.iter().any(|layer| layer.momentum.is_none()), self.cumulative_average),
+            (layers.iter().any(|layer| !layer.track_running_stats), self.untracked),
+            (layers.iter().any(|layer| layer.statistics_dtype != layer.dtype), self.mixed_layer),
+            (asks_for(|action| matches!(action, Action::ResetRunningStats { .. })), self.reset),
+            (asks_for(|action| sets(action, |setting| !replaces(setting))), self.settings),
+            (asks_for(|action| sets(action, replaces)), self.new_tensors),
+            (asks_for(sets_requires_grad), self.requires_grad),
+            (asks_for(|action| matches!(action, Action::Cast { .. })), self.cast),
+            (
+                asks_for(|action| matches!(action, Action::SaveState { .. } | Action::LoadState { .. })),
+                self.state_dict,
+            ),
+            (asks_for(has_integers), self.integers),
+            (asks_for(is_not_contiguous), self.layouts),
         ];
         let lacking = needs.into_iter().filter(|(needed, _)| *needed).find_map(|(_, reason)| reason);
         lacking.map(str::to_owned)
@@ -40,5 +65,33 @@ impl Lacks {
             .counter
             .map(|reason| Unobservable { tensor: Observable::NumBatchesTracked, reason: reason.to_owned() });
         counter.into_iter().collect()
+    }
+}
+
+fn sets(action: &Action, wanted: fn(&Setting) -> bool) -> bool {
+    matches!(action, Action::Set { settings, .. } if settings.iter().any(wanted))
+}
+
+fn replaces(setting: &Setting) -> bool {
+    matches!(setting, Setting::Tensor(..) | Setting::NumBatchesTracked(_))
+}
+
+fn sets_requires_grad(action: &Action) -> bool {
+    match action {
+        Action::RequiresGrad { .. } => true,
+        Action::Freeze { what, .. } | Action::Unfreeze { what, .. } => what.affine(),
+        _ => false,
+    }
+}
+
+fn has_integers(action: &Action) -> bool {
+    matches!(action, Action::Forward { input, .. } if input.dtype == DType::I64)
+}
+
+fn is_not_contiguous(action: &Action) -> bool {
+    match action {
+        Action::Forward { input, .. } => input.layout != Layout::Contiguous,
+        Action::Backward { layout, .. } => *layout != Layout::Contiguous,
+        _ => false,
     }
 }

@@ -7,18 +7,27 @@
 
 mod backend;
 mod drive;
+pub mod dtypes;
 mod kernel;
 mod lacks;
+mod memory;
+mod model;
+mod module;
 mod request;
 mod response;
 pub mod wire;
 pub mod worked_example;
 
-pub use backend::{Backend, BackendInfo, Gradients, Layer, LayerState, Responder, Unobservable};
-pub use bn_cases::case::{LayerKind, Setting};
-pub use bn_cases::{Channels, DType, ErrorClass, Observable, Tensor};
+pub use backend::{
+    Backend, BackendInfo, Layer, LayerState, Output, ParameterGradients, Responder, Unobservable,
+};
+pub use bn_cases::case::{Dictionary, Frozen, LayerKind, Layout, Slot};
+pub use bn_cases::{Channels, DType, ErrorClass, Observable, Tensor, TensorName};
 pub use drive::{InProcess, guarded};
-pub use kernel::{Forward, Kernel, ModuleLayer, RunningStats};
+pub use kernel::{Forward, Gradients, Kernel, RunningStats, Wanted};
 pub use lacks::Lacks;
-pub use request::{Action, LayerConfig, Request};
+pub use memory::{Strided, is_both};
+pub use model::{COUNTER, Entries, Loaded};
+pub use module::ModuleLayer;
+pub use request::{Action, Input, LayerConfig, Request, Setting};
 pub use response::{LayerError, Outcome, Response, StepAnswer};

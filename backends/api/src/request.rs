@@ -1,20 +1,28 @@
 //! One case with its tensors.
 
-use bn_cases::case::{self, Case, Setting};
-use bn_cases::data::Role;
+use bn_cases::case::{self, Case, Slot};
 use bn_cases::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 
 use crate::LayerKind;
+
+/// One step with its tensors.
+pub type Action = case::Action<Tensor>;
+
+/// An assignment with its tensor.
+pub type Setting = case::Setting<Tensor>;
+
+/// A layer's input, or that of a model.
+pub type Input = case::Input<Tensor>;
 
 /// What a backend is asked to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Request {
     /// The case's id.
     pub case: String,
-    /// The layer to make.
-    pub layer: LayerConfig,
-    /// What to do with it, in order.
+    /// The layers to make, in the order in which a forward runs them.
+    pub layers: Vec<LayerConfig>,
+    /// What to do with them, in order.
     pub actions: Vec<Action>,
 }
 
@@ -22,6 +30,8 @@ pub struct Request {
 /// gives them; what is `None` there stays as the constructor leaves it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerConfig {
+    /// Its path in the model; empty where the layer is all there is.
+    pub path: String,
     /// Which of the three classes.
     pub kind: LayerKind,
     /// Channels, C.
@@ -34,10 +44,10 @@ pub struct LayerConfig {
     pub affine: bool,
     /// Whether there are running statistics.
     pub track_running_stats: bool,
-    /// The type of inputs, outputs and their gradients.
-    pub input_dtype: DType,
-    /// The type of parameters, their gradients and the running statistics.
+    /// The type of weight and bias and their gradients.
     pub dtype: DType,
+    /// The type of the running statistics; another one than `dtype` is refused by PyTorch when it is computed with.
+    pub statistics_dtype: DType,
     /// The contents of weight (gamma), of shape (C).
     pub weight: Option<Tensor>,
     /// The contents of bias (beta), of shape (C).
@@ -48,38 +58,52 @@ pub struct LayerConfig {
     pub running_var: Option<Tensor>,
     /// The counter of training batches.
     pub num_batches_tracked: Option<i64>,
+    /// For the oracle: the type that every tensor is held in and computed with, whatever its type in PyTorch, which
+    /// then only decides what is refused and to what a `cast` rounds.
+    pub held_in: Option<DType>,
 }
 
-/// One step with its tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub enum Action {
-    /// Training mode.
-    Train,
-    /// Evaluation mode.
-    Eval,
-    /// A forward.
-    Forward {
-        /// The input.
-        input: Tensor,
-        /// Whether no graph is kept, as under `torch.no_grad()`.
-        no_grad: bool,
-    },
-    /// A backward from the latest output; the graph stays.
-    Backward {
-        /// The gradient with respect to the output, of its shape.
-        grad_output: Tensor,
-    },
-    /// Forget the accumulated gradients of weight and bias.
-    ZeroGrad,
-    /// `p -= lr · p.grad` for weight and bias.
-    Sgd {
-        /// The learning rate.
-        lr: f64,
-    },
-    /// Running statistics as constructed.
-    ResetRunningStats,
-    /// Assignments to the layer's attributes.
-    Set(Vec<Setting>),
+impl LayerConfig {
+    /// A layer as PyTorch's constructor makes it when nothing but its features and type is said.
+    pub fn new(kind: LayerKind, features: usize, dtype: DType) -> Self {
+        LayerConfig {
+            path: String::new(),
+            kind,
+            features,
+            eps: 1e-5,
+            momentum: Some(0.1),
+            affine: true,
+            track_running_stats: true,
+            dtype,
+            statistics_dtype: dtype,
+            weight: None,
+            bias: None,
+            running_mean: None,
+            running_var: None,
+            num_batches_tracked: None,
+            held_in: None,
+        }
+    }
+
+    /// The type of one of its tensors in PyTorch.
+    pub fn dtype_of(&self, slot: Slot) -> DType {
+        if slot.is_parameter() { self.dtype } else { self.statistics_dtype }
+    }
+
+    /// The contents that the case gives a tensor.
+    pub fn contents(&self, slot: Slot) -> Option<&Tensor> {
+        match slot {
+            Slot::Weight => self.weight.as_ref(),
+            Slot::Bias => self.bias.as_ref(),
+            Slot::RunningMean => self.running_mean.as_ref(),
+            Slot::RunningVar => self.running_var.as_ref(),
+        }
+    }
+
+    /// Whether it is constructed with a tensor.
+    pub fn has(&self, slot: Slot) -> bool {
+        if slot.is_parameter() { self.affine } else { self.track_running_stats }
+    }
 }
 
 impl Request {
@@ -89,69 +113,61 @@ impl Request {
         let mut latest: Option<Tensor> = None;
         let mut actions = Vec::with_capacity(case.script.len());
         for action in &case.script {
-            actions.push(match action {
-                case::Action::Train => Action::Train,
-                case::Action::Eval => Action::Eval,
-                case::Action::ZeroGrad => Action::ZeroGrad,
-                case::Action::Sgd { lr } => Action::Sgd { lr: *lr },
-                case::Action::ResetRunningStats => Action::ResetRunningStats,
-                case::Action::Set(settings) => Action::Set(settings.clone()),
-                case::Action::Forward { input, no_grad } => {
-                    let input = input.tensor(seed, None);
-                    latest = Some(input.clone());
-                    Action::Forward { input, no_grad: *no_grad }
-                }
-                case::Action::Backward { grad } => {
-                    Action::Backward { grad_output: grad.tensor(seed, latest.as_ref()) }
-                }
-            });
+            let action = action.map(&mut |tensor| tensor.tensor(seed, latest.as_ref()));
+            if let Action::Forward { input, .. } = &action {
+                latest = Some(input.tensor.clone());
+            }
+            actions.push(action);
         }
-        let layer = &case.spec.layer;
-        Request {
-            case: case.id.clone(),
-            layer: LayerConfig {
-                kind: case.layer.kind,
-                features: case.layer.features,
-                eps: layer.eps,
-                momentum: layer.momentum,
-                affine: layer.affine,
-                track_running_stats: layer.track_running_stats,
-                input_dtype: case.spec.dtype,
-                dtype: case.layer.dtype,
-                weight: layer.affine.then(|| case.initial(Role::Weight)).flatten(),
-                bias: layer.affine.then(|| case.initial(Role::Bias)).flatten(),
-                running_mean: layer.track_running_stats.then(|| case.initial(Role::RunningMean)).flatten(),
-                running_var: layer.track_running_stats.then(|| case.initial(Role::RunningVar)).flatten(),
-                num_batches_tracked: layer.num_batches_tracked,
-            },
-            actions,
-        }
+        let layers = (0..case.layers.len()).map(|number| LayerConfig::from_case(case, number)).collect();
+        Request { case: case.id.clone(), layers, actions }
     }
 
-    /// The same question with every tensor in `dtype`, each element rounded once (not at all when `dtype` is
-    /// wider): what the oracle is asked.
+    /// The same question with every floating-point tensor held in float64, which changes no number: what the oracle
+    /// is asked.
     #[must_use]
-    pub fn cast(&self, dtype: DType) -> Self {
-        let mut request = self.clone();
-        let layer = &mut request.layer;
-        (layer.input_dtype, layer.dtype) = (dtype, dtype);
-        let contents = [&mut layer.weight, &mut layer.bias, &mut layer.running_mean, &mut layer.running_var];
-        for tensor in contents.into_iter().flatten() {
-            *tensor = tensor.cast(dtype);
+    pub fn widened(&self) -> Self {
+        let wide = |tensor: &Tensor| match tensor.dtype() {
+            // An input of integers is refused for its type, and an entry of integers is the counter's.
+            DType::I64 => tensor.clone(),
+            _ => tensor.cast(DType::F64),
+        };
+        let layers = self.layers.iter().map(|layer| LayerConfig {
+            held_in: Some(DType::F64),
+            weight: layer.weight.as_ref().map(wide),
+            bias: layer.bias.as_ref().map(wide),
+            running_mean: layer.running_mean.as_ref().map(wide),
+            running_var: layer.running_var.as_ref().map(wide),
+            ..layer.clone()
+        });
+        Request {
+            case: self.case.clone(),
+            layers: layers.collect(),
+            actions: self.actions.iter().map(|action| action.map(&mut |tensor| wide(tensor))).collect(),
         }
-        for action in &mut request.actions {
-            match action {
-                Action::Forward { input: tensor, .. } | Action::Backward { grad_output: tensor } => {
-                    *tensor = tensor.cast(dtype);
-                }
-                Action::Train
-                | Action::Eval
-                | Action::ZeroGrad
-                | Action::Sgd { .. }
-                | Action::ResetRunningStats
-                | Action::Set(_) => {}
-            }
+    }
+}
+
+impl LayerConfig {
+    fn from_case(case: &Case, number: usize) -> Self {
+        let layer = &case.layers[number];
+        let spec = &layer.spec;
+        LayerConfig {
+            path: layer.path.clone(),
+            kind: layer.kind,
+            features: layer.features,
+            eps: spec.eps,
+            momentum: spec.momentum,
+            affine: spec.affine,
+            track_running_stats: spec.track_running_stats,
+            dtype: layer.dtype,
+            statistics_dtype: layer.statistics_dtype,
+            weight: case.initial(number, Slot::Weight),
+            bias: case.initial(number, Slot::Bias),
+            running_mean: case.initial(number, Slot::RunningMean),
+            running_var: case.initial(number, Slot::RunningVar),
+            num_batches_tracked: spec.num_batches_tracked,
+            held_in: None,
         }
-        request
     }
 }

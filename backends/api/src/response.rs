@@ -1,6 +1,6 @@
 //! What a backend answered.
 
-use bn_cases::{ErrorClass, Observable, Tensor};
+use bn_cases::{ErrorClass, Observable, Tensor, TensorName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -37,14 +37,20 @@ pub enum Outcome {
 pub struct StepAnswer {
     /// The error the step raised, if it did.
     pub error: Option<LayerError>,
-    /// What the step gave, and the layer's whole state after it.
-    pub tensors: Vec<(Observable, Tensor)>,
+    /// What the step gave, and the whole state of every layer after it.
+    pub tensors: Vec<(TensorName, Tensor)>,
 }
 
 impl StepAnswer {
     /// A tensor by its name.
-    pub fn tensor(&self, name: Observable) -> Option<&Tensor> {
-        self.tensors.iter().find(|(known, _)| *known == name).map(|(_, tensor)| tensor)
+    pub fn tensor(&self, name: &TensorName) -> Option<&Tensor> {
+        self.of(&name.layer, name.tensor)
+    }
+
+    /// A tensor of the layer at a path.
+    pub fn of(&self, layer: &str, tensor: Observable) -> Option<&Tensor> {
+        let found = self.tensors.iter().find(|(name, _)| name.tensor == tensor && name.layer == layer);
+        found.map(|(_, tensor)| tensor)
     }
 }
 

@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::{BackendInfo, Outcome, Request, Responder, Response};
 
 /// The version of the messages; both ends must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The largest frame that is read, in bytes.
 const MAX_FRAME_BYTES: u32 = 1 << 31;
@@ -302,20 +302,71 @@ const fn signal_name(signal: i32) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bn_cases::{DType, Observable, Tensor};
+    use bn_cases::{DType, ErrorClass, Observable, Tensor, TensorName};
 
-    use crate::StepAnswer;
+    use crate::{
+        Action, Dictionary, Input, LayerConfig, LayerError, LayerKind, Layout, Setting, Slot, StepAnswer,
+    };
+
+    fn through_a_pipe<T: Serialize + DeserializeOwned>(message: &T) -> T {
+        let mut pipe = Vec::new();
+        write_message(&mut pipe, message).unwrap();
+        read_message(&mut &pipe[..]).unwrap().unwrap()
+    }
+
+    fn odd_numbers() -> Tensor {
+        Tensor::from_bit_patterns(DType::F32, &[3], [0x7fc0_1234, 0x8000_0000, 1])
+    }
 
     #[test]
     fn a_response_comes_through_with_every_bit() {
-        let tensor = Tensor::from_bit_patterns(DType::F32, &[3], [0x7fc0_1234, 0x8000_0000, 1]);
         let counter = Tensor::from_bit_patterns(DType::I64, &[], [7]);
-        let tensors = vec![(Observable::Output, tensor), (Observable::NumBatchesTracked, counter)];
-        let answer = StepAnswer { error: None, tensors };
-        let response = Response::Answered(vec![answer]);
-        let mut pipe = Vec::new();
-        write_message(&mut pipe, &response).unwrap();
-        assert_eq!(read_message::<Response>(&mut &pipe[..]).unwrap(), Some(response));
+        let tensors = vec![
+            (Observable::Output.into(), odd_numbers()),
+            (TensorName::new("block.inner", Observable::NumBatchesTracked), counter),
+        ];
+        let error = Some(LayerError::new(ErrorClass::GraphChanged, "changed"));
+        let response = Response::Answered(vec![StepAnswer { error, tensors }]);
+        assert_eq!(through_a_pipe(&response), response);
+    }
+
+    #[test]
+    fn a_request_comes_through_with_its_layers_and_steps() {
+        let at = || "block".to_owned();
+        let input = Input {
+            tensor: odd_numbers(),
+            dtype: DType::F32,
+            layout: Layout::Expanded,
+            requires_grad: false,
+        };
+        let entries = vec![("weight".to_owned(), odd_numbers())];
+        let from = Dictionary {
+            saved: Some("it".to_owned()),
+            without: vec!["bias".to_owned()],
+            entries,
+            version: 1,
+        };
+        let settings = vec![
+            Setting::Momentum(None),
+            Setting::Tensor(Slot::RunningVar, Some(odd_numbers())),
+            Setting::Eps(1e-3),
+        ];
+        let request = Request {
+            case: "pipe".to_owned(),
+            layers: vec![LayerConfig {
+                path: "block.inner".to_owned(),
+                weight: Some(odd_numbers()),
+                held_in: Some(DType::F64),
+                ..LayerConfig::new(LayerKind::BatchNorm3d, 3, DType::Bf16)
+            }],
+            actions: vec![
+                Action::Forward { at: at(), input, no_grad: true },
+                Action::Backward { grad: odd_numbers(), layout: Layout::ChannelsLast },
+                Action::Set { at: at(), settings },
+                Action::LoadState { at: at(), from, strict: false },
+            ],
+        };
+        assert_eq!(through_a_pipe(&request), request);
     }
 
     #[test]

@@ -44,24 +44,11 @@ fn greeting(protocol: u32) -> String {
 }
 
 fn question() -> Request {
+    let layer = LayerConfig::new(LayerKind::BatchNorm1d, 1, DType::F32);
     Request {
         case: "example".to_owned(),
-        layer: LayerConfig {
-            kind: LayerKind::BatchNorm1d,
-            features: 1,
-            eps: 1e-5,
-            momentum: Some(0.1),
-            affine: false,
-            track_running_stats: false,
-            input_dtype: DType::F32,
-            dtype: DType::F32,
-            weight: None,
-            bias: None,
-            running_mean: None,
-            running_var: None,
-            num_batches_tracked: None,
-        },
-        actions: vec![Action::Train],
+        layers: vec![layer],
+        actions: vec![Action::Train { at: String::new() }],
     }
 }
 

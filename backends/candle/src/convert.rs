@@ -31,8 +31,9 @@ pub fn to_candle(tensor: &Tensor) -> Result<candle_core::Tensor, LayerError> {
 /// When its element type is not one of ours, or candle cannot read it.
 pub fn from_candle(tensor: &candle_core::Tensor) -> Result<Tensor, LayerError> {
     let found = tensor.dtype();
-    let dtype = bn_api::DType::FLOATS
+    let dtype = [bn_api::DType::I64]
         .into_iter()
+        .chain(bn_api::DType::FLOATS)
         .find(|&known| dtype(known) == found)
         .ok_or_else(|| LayerError::other(format!("a tensor of type {found:?}")))?;
     let mut bytes = Vec::with_capacity(tensor.elem_count() * dtype.size());

@@ -1,6 +1,6 @@
 //! Tensors to libtorch and back, bit for bit.
 
-use bn_api::{DType, LayerError, Tensor};
+use bn_api::{DType, LayerError, Layout, Strided, Tensor};
 use tch::Kind;
 
 use crate::error::layer_error;
@@ -47,6 +47,28 @@ pub fn to_leaf(tensor: &Tensor) -> Result<tch::Tensor, LayerError> {
     to_torch(tensor)?.f_requires_grad_(true).map_err(layer_error)
 }
 
+/// A tensor for libtorch that lies in memory as `layout` says; no gradient is asked of it.
+///
+/// # Errors
+/// As [`to_torch`].
+pub fn to_torch_as(tensor: &Tensor, layout: Layout) -> Result<tch::Tensor, LayerError> {
+    if layout == Layout::Contiguous {
+        return to_torch(tensor);
+    }
+    let Strided { storage, shape, strides, offset } = Strided::new(tensor, layout);
+    let sizes = |values: &[usize]| values.iter().map(|&value| value as i64).collect::<Vec<_>>();
+    to_torch(&storage)?.f_as_strided(sizes(&shape), sizes(&strides), offset as i64).map_err(layer_error)
+}
+
+/// The same as [`to_torch_as`], as a leaf whose gradient will be asked for, unless it holds integers.
+///
+/// # Errors
+/// As [`to_torch`].
+pub fn to_leaf_as(tensor: &Tensor, layout: Layout) -> Result<tch::Tensor, LayerError> {
+    let mut plain = to_torch_as(tensor, layout)?;
+    plain.f_requires_grad_(tensor.dtype().is_float()).map_err(layer_error)
+}
+
 /// A tensor of libtorch, of whatever layout, as plain data of the same shape and bits.
 ///
 /// # Errors
@@ -89,6 +111,20 @@ mod tests {
             let count = shape.iter().product();
             let tensor = Tensor::from_values(DType::F32, &shape, vec![1.5; count]);
             assert_eq!(from_torch(&to_torch(&tensor).unwrap()).unwrap(), tensor);
+        }
+    }
+
+    #[test]
+    fn a_layout_changes_where_the_elements_lie_and_not_what_they_are() {
+        let tensor =
+            Tensor::from_values(DType::F32, &[2, 3, 1, 2], (0..12).map(f64::from)).repeat_first_sample();
+        let layouts = [Layout::ChannelsLast, Layout::Permuted, Layout::Sliced, Layout::Expanded];
+        for (layout, strides) in
+            layouts.into_iter().zip([[6, 1, 6, 3], [1, 2, 6, 6], [60, 12, 4, 1], [0, 2, 2, 1]])
+        {
+            let leaf = to_leaf_as(&tensor, layout).unwrap();
+            assert_eq!((leaf.stride(), leaf.requires_grad()), (strides.to_vec(), true), "{layout:?}");
+            assert_eq!(from_torch(&leaf).unwrap(), tensor, "{layout:?}");
         }
     }
 

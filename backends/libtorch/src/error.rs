@@ -4,12 +4,13 @@ use bn_api::{ErrorClass, LayerError};
 use tch::TchError;
 
 /// What the message of an exception that complains about element types says, in one way or another.
-const ABOUT_DTYPES: [&str; 5] = [
+const ABOUT_DTYPES: [&str; 6] = [
     "expected scalar type",      // expected scalar type Half but found Float
     "mixed dtype",               // mixed dtype (CPU): expect parameter to have scalar type of Float
     "should have the same type", // Input type and weight type should be the same
     "to have type",              // CUDA: Expected weight to have type Half but got Float
     "must have the same dtype",
+    "\"batch_norm\" not implemented for", // 'Long'
 ];
 
 /// Where a C++ backtrace starts in a message.

@@ -1,6 +1,8 @@
 //! Brings tensors into the form of the formulas, and back.
 
-use bn_api::{DType, Forward, Gradients, Kernel, LayerError, RunningStats, Tensor};
+use bn_api::{
+    DType, Forward, Gradients, Kernel, LayerError, Layout, RunningStats, Strided, Tensor, Wanted, dtypes,
+};
 use ndarray::{Array1, Array2, NdFloat};
 
 use crate::formulas;
@@ -22,10 +24,10 @@ pub struct SavedAs<A> {
     inverse_std: Array1<A>,
     gamma: Array1<A>,
     use_batch_stats: bool,
-    /// Types and shape of the gradients to give.
+    /// Types and shapes of the gradients to give.
     input: Like,
-    weight: Option<DType>,
-    bias: Option<DType>,
+    weight: Option<Like>,
+    bias: Option<Like>,
 }
 
 #[derive(Clone)]
@@ -38,30 +40,63 @@ impl Kernel for ReferenceKernel {
     type Saved = Saved;
 
     fn forward(&self, call: Forward<'_>) -> Result<(Tensor, Saved), LayerError> {
-        if call.input.dtype() == DType::F64 {
-            let (output, saved) = forward(call);
-            Ok((output, Saved::Double(saved)))
-        } else {
-            let (output, saved) = forward(call);
-            Ok((output, Saved::Single(saved)))
+        let refused = refusal(&call);
+        if let Err((error, false)) = refused {
+            return Err(error);
         }
+        let computed = compute(call);
+        // What is refused late has moved the statistics.
+        refused.map_err(|(error, _)| error).map(|()| computed)
     }
 
-    fn backward(&self, saved: &Saved, grad_output: &Tensor) -> Result<Gradients, LayerError> {
+    fn backward(
+        &self,
+        saved: &Saved,
+        grad_output: &Tensor,
+        layout: Layout,
+        wanted: Wanted,
+    ) -> Result<Gradients, LayerError> {
         Ok(match saved {
-            Saved::Single(saved) => backward(saved, grad_output),
-            Saved::Double(saved) => backward(saved, grad_output),
+            Saved::Single(saved) => backward(saved, grad_output, layout, wanted),
+            Saved::Double(saved) => backward(saved, grad_output, layout, wanted),
         })
     }
 }
 
+/// Why PyTorch refuses a call for its types, and whether only after the statistics have moved.
+fn refusal(call: &Forward<'_>) -> Result<(), (LayerError, bool)> {
+    // An empty batch is not checked.
+    if call.input.is_empty() {
+        return Ok(());
+    }
+    let input = call.input.dtype();
+    let running = call.running.as_ref();
+    let tensors =
+        [call.weight, call.bias, running.map(|running| &running.mean), running.map(|running| &running.var)];
+    let tensors = tensors.map(|tensor| tensor.map(Tensor::dtype));
+    dtypes::check(input, tensors.into_iter().flatten())
+        .map_err(|error| (error, call.use_batch_stats && dtypes::moves_before_it_refuses(input, tensors)))
+}
+
+fn compute(call: Forward<'_>) -> (Tensor, Saved) {
+    if call.input.dtype() == DType::F64 {
+        let (output, saved) = forward(call);
+        (output, Saved::Double(saved))
+    } else {
+        let (output, saved) = forward(call);
+        (output, Saved::Single(saved))
+    }
+}
+
 fn forward<A: NdFloat>(call: Forward<'_>) -> (Tensor, SavedAs<A>) {
-    let input = Like { dtype: call.input.dtype(), shape: call.input.shape().to_vec() };
-    let features = call.input.channels().count;
-    let x: Array2<A> = by_channel(call.input);
+    let input = Like { dtype: output_dtype(&call), shape: call.input.shape().to_vec() };
+    let channels = call.input.channels().count;
+    let x: Array2<A> = by_channel(call.input, call.layout);
     let n: A = formulas::number(x.ncols() as f64);
     let (mean, variance) = match &call.running {
-        Some(running) if !call.use_batch_stats => (vector(&running.mean), vector(&running.var)),
+        Some(running) if !call.use_batch_stats && !x.is_empty() => {
+            (vector(&running.mean), vector(&running.var))
+        }
         _ => {
             let mean = formulas::batch_mean(x.view());
             let variance = formulas::batch_variance(x.view(), mean.view());
@@ -80,36 +115,67 @@ fn forward<A: NdFloat>(call: Forward<'_>) -> (Tensor, SavedAs<A>) {
     }
     let inverse_std = formulas::inverse_std(variance.view(), formulas::number(call.eps));
     let xhat = formulas::normalise(x.view(), mean.view(), inverse_std.view());
-    let gamma = call.weight.map_or_else(|| Array1::ones(features), vector);
-    let beta = call.bias.map_or_else(|| Array1::zeros(features), vector);
+    // Of an empty batch there may be another number of channels than of parameters.
+    let gamma = call.weight.filter(|_| !x.is_empty()).map_or_else(|| Array1::ones(channels), vector);
+    let beta = call.bias.filter(|_| !x.is_empty()).map_or_else(|| Array1::zeros(channels), vector);
     let output = from_channels(&input, &formulas::scale_and_shift(xhat.view(), gamma.view(), beta.view()));
-    let (weight, bias) = (call.weight.map(Tensor::dtype), call.bias.map(Tensor::dtype));
+    let like = |tensor: &Tensor| Like { dtype: tensor.dtype(), shape: tensor.shape().to_vec() };
+    let (weight, bias) = (call.weight.map(like), call.bias.map(like));
     (output, SavedAs { xhat, inverse_std, gamma, use_batch_stats: call.use_batch_stats, input, weight, bias })
 }
 
-fn backward<A: NdFloat>(saved: &SavedAs<A>, grad_output: &Tensor) -> Gradients {
-    let dy: Array2<A> = by_channel(grad_output);
-    let (gamma, inverse_std) = (saved.gamma.view(), saved.inverse_std.view());
-    let input = if saved.use_batch_stats {
-        formulas::grad_input_batch_stats(dy.view(), saved.xhat.view(), gamma, inverse_std)
-    } else {
-        formulas::grad_input_running_stats(dy.view(), gamma, inverse_std)
-    };
-    let features = saved.gamma.len();
-    let weight = |dtype| tensor(dtype, &[features], formulas::grad_weight(dy.view(), saved.xhat.view()));
-    let bias = |dtype| tensor(dtype, &[features], formulas::grad_bias(dy.view()));
-    Gradients {
-        input: from_channels(&saved.input, &input),
-        weight: saved.weight.map(weight),
-        bias: saved.bias.map(bias),
+/// The input's type. Integers, of which only an empty batch gets here, become the type of what they are scaled by.
+fn output_dtype(call: &Forward<'_>) -> DType {
+    match (call.input.dtype(), call.weight.or(call.bias)) {
+        (DType::I64, Some(parameter)) => parameter.dtype(),
+        (dtype, _) => dtype,
     }
 }
 
-/// A tensor of shape (N, C, …) with one channel a row.
-fn by_channel<A: NdFloat>(tensor: &Tensor) -> Array2<A> {
+fn backward<A: NdFloat>(
+    saved: &SavedAs<A>,
+    grad_output: &Tensor,
+    layout: Layout,
+    wanted: Wanted,
+) -> Gradients {
+    let dy: Array2<A> = by_channel(grad_output, layout);
+    let (gamma, inverse_std) = (saved.gamma.view(), saved.inverse_std.view());
+    let input = || {
+        let rows = if saved.use_batch_stats {
+            formulas::grad_input_batch_stats(dy.view(), saved.xhat.view(), gamma, inverse_std)
+        } else {
+            formulas::grad_input_running_stats(dy.view(), gamma, inverse_std)
+        };
+        from_channels(&saved.input, &rows)
+    };
+    let summed = |like: &Like, sums: &dyn Fn() -> Array1<A>| {
+        if dy.is_empty() {
+            Tensor::full(like.dtype, &like.shape, 0.0)
+        } else {
+            tensor(like.dtype, &like.shape, sums())
+        }
+    };
+    let weight = |like| summed(like, &|| formulas::grad_weight(dy.view(), saved.xhat.view()));
+    let bias = |like| summed(like, &|| formulas::grad_bias(dy.view()));
+    Gradients {
+        input: wanted.input.then(input),
+        weight: saved.weight.as_ref().filter(|_| wanted.weight).map(weight),
+        bias: saved.bias.as_ref().filter(|_| wanted.bias).map(bias),
+    }
+}
+
+/// A tensor of shape (N, C, …) with one channel a row, read from where its elements lie.
+fn by_channel<A: NdFloat>(tensor: &Tensor, layout: Layout) -> Array2<A> {
     let channels = tensor.channels();
-    Array2::from_shape_fn((channels.count, channels.values), |(channel, k)| {
-        formulas::number(tensor.value(channels.index(channel, k)))
+    let shape = (channels.count, channels.values);
+    if layout == Layout::Contiguous {
+        return Array2::from_shape_fn(shape, |(channel, k)| {
+            formulas::number(tensor.value(channels.index(channel, k)))
+        });
+    }
+    let strided = Strided::new(tensor, layout);
+    Array2::from_shape_fn(shape, |(channel, k)| {
+        formulas::number(strided.value(&tensor.position(channels.index(channel, k))))
     })
 }
 
@@ -133,4 +199,92 @@ fn tensor<A: NdFloat>(dtype: DType, shape: &[usize], values: Array1<A>) -> Tenso
 
 fn as_f64<A: NdFloat>(value: A) -> f64 {
     value.to_f64().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use bn_api::ErrorClass;
+
+    use super::*;
+
+    const SHAPE: [usize; 4] = [2, 3, 1, 2];
+
+    fn tensor(dtype: DType, values: impl Fn(i32) -> f64) -> Tensor {
+        Tensor::from_values(dtype, &SHAPE, (0..12).map(values)).repeat_first_sample()
+    }
+
+    fn three(dtype: DType, value: f64) -> Tensor {
+        Tensor::full(dtype, &[3], value)
+    }
+
+    /// In training, with a weight of 2, with this bias and this input.
+    fn train(
+        input: &Tensor,
+        layout: Layout,
+        bias: Option<&Tensor>,
+        running: &mut RunningStats,
+    ) -> Result<(Tensor, Saved), LayerError> {
+        let weight = three(running.mean.dtype(), 2.0);
+        let call = Forward {
+            input,
+            layout,
+            weight: Some(&weight),
+            bias,
+            running: Some(running),
+            use_batch_stats: true,
+            factor: 0.5,
+            eps: 1.0,
+        };
+        ReferenceKernel.forward(call)
+    }
+
+    #[test]
+    fn input_and_gradient_are_read_from_where_their_elements_lie() {
+        let (x, dy) =
+            (tensor(DType::F64, |i| f64::from(i * i)), tensor(DType::F64, |i| f64::from(7 * i % 5)));
+        let answer = |layout| {
+            let mut running = RunningStats::new(DType::F64, 3);
+            let (output, saved) = train(&x, layout, None, &mut running).unwrap();
+            let gradients = ReferenceKernel.backward(&saved, &dy, layout, Wanted::ALL).unwrap();
+            (output, running, gradients)
+        };
+        let expected = answer(Layout::Contiguous);
+        for layout in [Layout::ChannelsLast, Layout::Permuted, Layout::Sliced, Layout::Expanded] {
+            assert_eq!(answer(layout), expected, "{layout:?}");
+        }
+    }
+
+    #[test]
+    fn only_the_gradients_that_are_wanted_and_have_something_to_be_of_are_given() {
+        let x = tensor(DType::F64, f64::from);
+        let (_, saved) = train(&x, Layout::Contiguous, None, &mut RunningStats::new(DType::F64, 3)).unwrap();
+        let given = |wanted| {
+            let gradients = ReferenceKernel.backward(&saved, &x, Layout::Contiguous, wanted).unwrap();
+            [gradients.input, gradients.weight, gradients.bias].map(|gradient| gradient.is_some())
+        };
+        assert_eq!(given(Wanted::ALL), [true, true, false]);
+        assert_eq!(given(Wanted { weight: false, ..Wanted::ALL }), [true, false, false]);
+        assert_eq!(given(Wanted { input: false, ..Wanted::ALL }), [false, true, false]);
+    }
+
+    #[test]
+    fn types_that_do_not_go_together_are_refused_the_bias_after_the_statistics_have_moved() {
+        let refused = |input, bias| {
+            let mut running = RunningStats::new(DType::F32, 3);
+            let bias = three(bias, 0.0);
+            let computed = train(&tensor(input, f64::from), Layout::Contiguous, Some(&bias), &mut running);
+            assert_eq!(computed.map(|_| ()).unwrap_err().class, ErrorClass::DtypeMismatch);
+            running != RunningStats::new(DType::F32, 3)
+        };
+        assert!(refused(DType::F32, DType::F16));
+        assert!(!refused(DType::F64, DType::F32) && !refused(DType::I64, DType::F32));
+    }
+
+    #[test]
+    fn an_empty_batch_of_integers_becomes_of_the_parameters_type() {
+        let empty = Tensor::from_bit_patterns(DType::I64, &[0, 3], []);
+        let (output, _) =
+            train(&empty, Layout::Contiguous, None, &mut RunningStats::new(DType::F32, 3)).unwrap();
+        assert_eq!((output.dtype(), output.shape()), (DType::F32, &[0, 3][..]));
+    }
 }

@@ -89,6 +89,9 @@ pub fn check(fill: &Fill, role: Role, dtype: DType, shape: &[usize]) -> Result<(
             within(low.abs().max(high.abs()))
         }
         Fill::Constant(value) => {
+            if dtype == DType::I64 && dtype.round(*value) != *value {
+                return Err(here(NumberError::Inexact(number::short(*value), dtype).into()));
+            }
             if value.is_finite() && dtype.round(*value).is_infinite() {
                 return Err(here(NumberError::Overflow(format!("{value:e}"), dtype).into()));
             }

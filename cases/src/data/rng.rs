@@ -4,6 +4,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
+use crate::case::Slot;
+
 /// What a tensor is for; tensors of different roles have independent data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -19,6 +21,18 @@ pub enum Role {
     RunningMean = 5,
     /// The initial running variance.
     RunningVar = 6,
+}
+
+impl Role {
+    /// The role of a layer's tensor.
+    pub fn of(slot: Slot) -> Self {
+        match slot {
+            Slot::Weight => Role::Weight,
+            Slot::Bias => Role::Bias,
+            Slot::RunningMean => Role::RunningMean,
+            Slot::RunningVar => Role::RunningVar,
+        }
+    }
 }
 
 /// The random numbers of one tensor, in the order of its elements; every element takes the same share of

@@ -30,6 +30,10 @@ pub struct LayerSpec {
     /// allows is `f32` beside an input of `f16` or `bf16`.
     #[serde(deserialize_with = "optional_float_dtype")]
     pub dtype: Option<DType>,
+    /// The type of the running statistics where it is not that of the parameters, which PyTorch refuses to compute
+    /// with.
+    #[serde(deserialize_with = "optional_float_dtype")]
+    pub statistics_dtype: Option<DType>,
     /// The contents of weight (gamma). Left out: as constructed, ones in PyTorch.
     pub weight: Option<Fill>,
     /// The contents of bias (beta). Left out: as constructed, zeros in PyTorch.
@@ -54,6 +58,7 @@ impl Default for LayerSpec {
             affine: true,
             track_running_stats: true,
             dtype: None,
+            statistics_dtype: None,
             weight: None,
             bias: None,
             running_mean: None,

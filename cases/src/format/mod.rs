@@ -10,5 +10,5 @@ mod step;
 pub use fill::{Along, Fill, Place};
 pub use layer::LayerSpec;
 pub use schema::{SCHEMA_ID, json_schema};
-pub use spec::{CaseSpec, Expectation, InputSpec, Mode};
-pub use step::Step;
+pub use spec::{CaseSpec, Expectation, InputSpec, Mode, ModelNode, Tier};
+pub use step::{LoadSpec, SetSpec, Step};

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
 use super::CaseSpec;
+use crate::case::Story;
 
 /// The schema's `$id`; the number grows when files that were valid stop being so.
 pub const SCHEMA_ID: &str = "urn:bncheck:suite:1";
@@ -18,6 +19,8 @@ struct SuiteFile {
     suite: String,
     /// What the suite shows.
     about: Option<String>,
+    /// What the suite teaches, for `bncheck explain`.
+    story: Option<Story>,
     /// Fields that every case starts from. Mappings merge key by key; a fill replaces a fill.
     defaults: Option<CaseFields>,
     /// The cases.

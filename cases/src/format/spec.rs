@@ -3,20 +3,28 @@ use serde::Deserialize;
 
 use super::{Fill, LayerSpec, Step};
 use crate::DType;
-use crate::dtype::float_dtype;
+use crate::case::Layout;
+use crate::dtype::{float_dtype, optional_dtype};
 use crate::observed::{ErrorClass, Observable};
 use crate::yaml::Literal;
 
-/// A case: one layer, its data, and what is done with it.
+/// A case: a layer or a model of some, their data, and what is done with them.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CaseSpec {
     /// What the case shows, in a sentence or two.
     #[serde(default)]
     pub about: Option<String>,
-    /// The layer.
+    /// When the case is run: always, or only where everything is.
+    #[serde(default)]
+    pub tier: Tier,
+    /// The layer; of a model, what its layers have in common.
     #[serde(default)]
     pub layer: LayerSpec,
+    /// A small model in the place of the one layer: its parts in order, each layer running on the output of the one
+    /// before.
+    #[serde(default)]
+    pub model: Option<Vec<ModelNode>>,
     /// The type of the input, and of everything else unless `layer.dtype` says otherwise.
     #[serde(default = "default_dtype", deserialize_with = "float_dtype")]
     pub dtype: DType,
@@ -42,6 +50,42 @@ pub struct CaseSpec {
     pub expect: Vec<Expectation>,
 }
 
+/// When a case is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// In every run.
+    #[default]
+    Quick,
+    /// Only with `--tier full`, or when a filter asks for it.
+    Full,
+}
+
+impl Tier {
+    /// The name in files and on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Tier::Quick => "quick",
+            Tier::Full => "full",
+        }
+    }
+}
+
+/// A part of a model: a layer, or what holds some.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelNode {
+    /// Its name; paths are names with dots between them (`block.inner`).
+    #[schemars(regex(pattern = r"^[A-Za-z0-9_+-]+$"))]
+    pub name: String,
+    /// Where the layer differs from the case's `layer`.
+    #[serde(default)]
+    pub layer: Option<LayerSpec>,
+    /// The parts of a part that is no layer itself.
+    #[serde(default)]
+    pub children: Option<Vec<ModelNode>>,
+}
+
 /// The input of a forward: its shape and how it is filled.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -53,6 +97,33 @@ pub struct InputSpec {
     /// How it is filled. Left out: normal with mean 0.5 and standard deviation 2.
     #[serde(default)]
     pub fill: Option<Fill>,
+    /// Its type where it is not the case's `dtype`; also `i64`, which batch normalization does not take.
+    #[serde(default, deserialize_with = "optional_dtype")]
+    #[schemars(with = "Option<InputType>")]
+    pub dtype: Option<DType>,
+    /// How it lies in memory. Left out: contiguous.
+    #[serde(default)]
+    pub layout: Option<Layout>,
+    /// Whether a gradient is asked of it. Left out: yes.
+    #[serde(default)]
+    pub requires_grad: Option<bool>,
+}
+
+/// The types that an input can be written in.
+#[derive(JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[allow(dead_code, reason = "describes the field to editors; it is read as a DType")]
+enum InputType {
+    /// IEEE binary16.
+    F16,
+    /// bfloat16.
+    Bf16,
+    /// IEEE binary32.
+    F32,
+    /// IEEE binary64.
+    F64,
+    /// 64-bit signed integers, which batch normalization refuses.
+    I64,
 }
 
 /// The mode of the short form.
@@ -71,6 +142,9 @@ pub enum Mode {
 pub struct Expectation {
     /// Which step, counted from 1; 0 is the layer as constructed.
     pub step: usize,
+    /// Of which layer of a model, by its path.
+    #[serde(default)]
+    pub layer: Option<String>,
     /// The tensor that is known.
     #[serde(default)]
     pub tensor: Option<Observable>,

@@ -32,7 +32,9 @@ pub fn decode<T: DeserializeOwned>(source: &Source, node: &Node, problems: &mut 
         let missing_because_removed = error.missing.is_some_and(|field| {
             removed.iter().any(|(mapping, key)| key == field && *mapping == place(&path))
         });
-        if !missing_because_removed {
+        let empty_because_removed =
+            error.without_key && removed.iter().any(|(mapping, _)| *mapping == place(&path));
+        if !missing_because_removed && !empty_because_removed {
             problems.push(error.clone().into_problem(source, node.span));
         }
         let (key, mapping) = path.split_last()?;
@@ -85,6 +87,8 @@ struct DecodeError {
     /// From the inside out.
     reversed_path: Vec<String>,
     missing: Option<&'static str>,
+    /// A mapping that should have one key has none.
+    without_key: bool,
 }
 
 impl DecodeError {
@@ -141,6 +145,7 @@ impl serde::de::Error for DecodeError {
             span: None,
             reversed_path: Vec::new(),
             missing: None,
+            without_key: false,
         }
     }
 
@@ -328,7 +333,8 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
             Kind::Map(entries) => {
                 let [entry] = &entries[..] else {
                     let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
-                    let error = DecodeError::custom(format!("expected one key, found {}", keys.len()));
+                    let mut error = DecodeError::custom(format!("expected one key, found {}", keys.len()));
+                    error.without_key = keys.is_empty();
                     let help = format!("keep one of `{}`", keys.join("`, `"));
                     return Err(if keys.is_empty() { error } else { error.help(help) }.at(self.0.span));
                 };
@@ -468,6 +474,10 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     /// A bare word is the variant with all its fields left out: `forward` is `{forward: {}}`.
     fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Decoded<V::Value> {
         match self.value {
+            Some(Node { kind: Kind::Scalar { text, quoted: false }, span }) if text == "true" => {
+                let error = DecodeError::custom(format!("expected a mapping, found `{text}`")).at(*span);
+                Err(error.help(format!("write the word alone: `{}`", self.word)).under(self.word))
+            }
             Some(node) => {
                 Decoder(node).deserialize_map(visitor).map_err(|error| error.at(node.span).under(self.word))
             }

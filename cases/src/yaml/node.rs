@@ -96,6 +96,14 @@ impl Node {
         span
     }
 
+    /// The key of a mapping with one entry.
+    pub fn sole_key(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Map(entries) if entries.len() == 1 => Some(&entries[0].key),
+            _ => None,
+        }
+    }
+
     /// Removes the entry or element at a path of segments; says whether there was one.
     pub fn remove(&mut self, path: &[String]) -> bool {
         match (path, &mut self.kind) {

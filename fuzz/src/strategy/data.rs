@@ -13,7 +13,7 @@ const MEAN_SHARE: f64 = 0.25;
 const STD_SHARE: f64 = 0.05;
 
 /// The most elements that are written out.
-const MAX_WRITTEN: usize = 24;
+pub const MAX_WRITTEN: usize = 24;
 
 /// A tensor's content before it fits its dtype and shape. `None` is the format's default.
 #[derive(Debug, Clone)]
@@ -147,6 +147,12 @@ pub fn variance() -> BoxedStrategy<Option<FillPlan>> {
     optional(base).boxed()
 }
 
+/// The contents of a tensor of a layer in a model: a few of these numbers in some order.
+pub fn moderate(numbers: &'static [f64]) -> BoxedStrategy<Option<FillPlan>> {
+    let distinct = prop::collection::vec(prop::sample::select(numbers), 1..6);
+    optional(distinct.prop_map(per_channel)).boxed()
+}
+
 fn per_channel(means: Vec<f64>) -> Base {
     Base::Channels(means.into_iter().map(|mean| Profile { mean, spread: Spread::None }).collect())
 }
@@ -163,7 +169,12 @@ impl FillPlan {
         if self.specials.is_empty() {
             return base;
         }
-        let base = Box::new(base.unwrap_or(Fill::Normal { mean: 0.0, std: 1.0 }));
+        let base = base.unwrap_or(Fill::Normal { mean: 0.0, std: 1.0 });
+        // Where there is no element none is special.
+        if shape.contains(&0) {
+            return Some(base);
+        }
+        let base = Box::new(base);
         let at = self
             .specials
             .iter()
@@ -204,7 +215,8 @@ impl Base {
             Base::Values(_) | Base::Bits(_) if elements > MAX_WRITTEN => Fill::Normal { mean: 0.0, std: 1.0 },
             Base::Values(values) => Fill::Values(
                 (0..elements)
-                    .map(|index| literal(dtype.round(fit(values[index % written(values.len())], dtype, 1.0))))
+                    .map(|index| fit(values[index % written(values.len())], dtype, 1.0))
+                    .map(|value| literal(dtype.round(value), dtype))
                     .collect(),
             ),
             Base::Bits(bits) => {
@@ -232,16 +244,20 @@ impl Profile {
 impl Special {
     fn literal(self, dtype: DType) -> Literal {
         match self {
+            // Integers have no NaN, and one zero.
+            Special::Written(text) if !dtype.is_float() && text.parse::<i64>().is_err() => {
+                literal(0.0, dtype)
+            }
             Special::Written(text) => Literal(text.to_owned()),
-            Special::SmallestSubnormal => literal(dtype.smallest_subnormal()),
-            Special::Largest => literal(dtype.max_finite()),
-            Special::Outlier(value) => literal(fit(value, dtype, 1.0)),
+            Special::SmallestSubnormal => literal(dtype.smallest_subnormal(), dtype),
+            Special::Largest => literal(dtype.max_finite(), dtype),
+            Special::Outlier(value) => literal(fit(value, dtype, 1.0), dtype),
         }
     }
 }
 
-fn literal(value: f64) -> Literal {
-    Literal(crate::render::number(value))
+fn literal(value: f64, dtype: DType) -> Literal {
+    Literal(if dtype.is_float() { crate::render::number(value) } else { (value as i64).to_string() })
 }
 
 fn position(place: usize, shape: &[usize]) -> Vec<usize> {

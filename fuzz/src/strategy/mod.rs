@@ -1,38 +1,62 @@
 //! Strategies for whole cases.
 //!
 //! [`case`] draws a plan whose parts know nothing of each other, and then makes them fit: sizes to the limit of
-//! elements, numbers to the dtype's range, backwards to a forward before them. Parts that are drawn apart also
-//! shrink apart, so that a find ends as a small case.
+//! elements, numbers to the dtype's range, backwards to a forward before them, paths to the parts of the model.
+//! Parts that are drawn apart also shrink apart, so that a find ends as a small case.
 
 mod data;
 mod layer;
+mod model;
 mod number;
 mod shape;
 mod steps;
+mod types;
 
-use bn_cases::format::{CaseSpec, InputSpec};
+use bn_cases::case::LayerKind;
+use bn_cases::format::{CaseSpec, LayerSpec, ModelNode, Tier};
 use proptest::prelude::*;
 
+use model::Model;
 pub use shape::MAX_ELEMENTS;
+use steps::Around;
 
 /// Whole cases, each of which [`bn_cases::load_str`] reads once [`crate::render::suite`] has written it.
 pub fn case() -> impl Strategy<Value = CaseSpec> {
-    let parts = (layer::plan(), shape::plan(), data::input(), data::grad(), steps::plan(), 0u64..1000);
-    parts.prop_map(|(layer, shape, input, grad, steps, seed)| {
-        let (dtype, shape) = (layer.dtype, shape.fit());
-        let fill = input.fit(dtype, &shape);
-        let grad = grad.and_then(|grad| grad.fit(dtype, &shape));
-        let steps = steps::fit(steps, dtype, &shape, grad.as_ref(), fill.as_ref());
+    let data = (shape::plan(), steps::input(), data::grad(), 0u64..1000);
+    let parts = (types::case(), layer::plan(), model::plan(), data, steps::plan());
+    parts.prop_map(|((dtype, types), layer, model, (shape, input, grad, seed), steps)| {
+        let shape = shape.fit();
+        let (features, rank) = (shape[1], shape.len());
+        let mut layer = layer.fit(features, dtype, types);
+        let mut model = Model::fit(model.as_ref(), &layer, features, dtype, rank);
+        let around = Around { dtype, shape: &shape, model: &model, input: &input, grad: grad.as_ref() };
+        let fitted = steps::fit(steps, around);
+        if fitted.says_features {
+            let say = |layer: &mut LayerSpec| {
+                (layer.kind, layer.features) = (LayerKind::for_rank(rank), Some(features));
+            };
+            say(&mut layer);
+            each_layer(model.nodes.as_deref_mut().unwrap_or_default(), &say);
+        }
         CaseSpec {
             about: None,
-            layer: layer.fit(shape[1]),
+            tier: Tier::Quick,
+            layer,
+            model: model.nodes,
             dtype,
-            input: InputSpec { shape: Some(shape), fill },
-            grad,
+            input: fitted.input,
+            grad: fitted.grad,
             mode: None,
-            steps: Some(steps),
+            steps: Some(fitted.steps),
             seed,
-            expect: Vec::new(),
+            expect: fitted.expect,
         }
     })
+}
+
+fn each_layer(nodes: &mut [ModelNode], act: &impl Fn(&mut LayerSpec)) {
+    for node in nodes {
+        node.layer.iter_mut().for_each(act);
+        each_layer(node.children.as_deref_mut().unwrap_or_default(), act);
+    }
 }

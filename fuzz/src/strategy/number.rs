@@ -38,14 +38,16 @@ pub fn short(value: f64) -> f64 {
 }
 
 /// `value`, or the nearest number to it that is at most `share` of the dtype's largest and does not round to
-/// zero.
+/// zero; of integers a whole one.
 pub fn fit(value: f64, dtype: DType, share: f64) -> f64 {
     let largest = dtype.max_finite() * share;
     if value.abs() > largest {
         largest.copysign(value)
     } else if value != 0.0 && dtype.round(value) == 0.0 {
         dtype.smallest_subnormal().copysign(value)
-    } else {
+    } else if dtype.is_float() {
         value
+    } else {
+        dtype.round(value)
     }
 }

@@ -24,21 +24,30 @@ pub struct ShapePlan {
     sizes: Vec<usize>,
     /// Which dimension gets its size first; the others take what is left.
     first: usize,
-    /// Whether a channel may have a single value.
-    single: bool,
+    values: Values,
+}
+
+/// How many values a channel has.
+#[derive(Debug, Clone, Copy)]
+enum Values {
+    /// More than one.
+    Several,
+    /// One.
+    Single,
+    /// None: an empty batch.
+    None,
 }
 
 /// Shapes of rank 2 to 5.
 pub fn plan() -> BoxedStrategy<ShapePlan> {
     let sizes = prop_oneof![Just(2usize), Just(3), Just(4), Just(5)]
         .prop_flat_map(|rank| prop::collection::vec(size(), rank));
-    (sizes, 0..5usize, prop::bool::weighted(0.04))
-        .prop_map(|(sizes, first, single)| ShapePlan { sizes, first, single })
-        .boxed()
+    let values = prop_oneof![95 => Just(Values::Several), 4 => Just(Values::Single), 1 => Just(Values::None)];
+    (sizes, 0..5usize, values).prop_map(|(sizes, first, values)| ShapePlan { sizes, first, values }).boxed()
 }
 
 impl ShapePlan {
-    /// The shape: at most [`MAX_ELEMENTS`], and more than one value a channel unless it is to be one.
+    /// The shape: at most [`MAX_ELEMENTS`].
     pub fn fit(&self) -> Vec<usize> {
         let rank = self.sizes.len();
         let mut shape = vec![1; rank];
@@ -51,11 +60,15 @@ impl ShapePlan {
             left /= shape[dimension];
         }
         let values: usize = shape.iter().product::<usize>() / shape[1];
-        if self.single {
-            return shape.iter().enumerate().map(|(at, &size)| if at == 1 { size } else { 1 }).collect();
-        }
-        if values == 1 {
-            shape[0] = 2;
+        match self.values {
+            Values::Several if values == 1 => shape[0] = 2,
+            Values::Several => {}
+            Values::Single => {
+                for (_, size) in shape.iter_mut().enumerate().filter(|(at, _)| *at != 1) {
+                    *size = 1;
+                }
+            }
+            Values::None => shape[0] = 0,
         }
         shape
     }
@@ -67,6 +80,6 @@ impl ShapePlan {
         let rank = if like.len() <= 3 { sizes.len().min(3) } else { like.len() };
         sizes.resize(rank, 1);
         sizes[1] = like[1];
-        ShapePlan { sizes, first: 1, single: self.single }.fit()
+        ShapePlan { sizes, first: 1, values: self.values }.fit()
     }
 }

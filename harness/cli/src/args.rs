@@ -36,6 +36,9 @@ pub enum Command {
     List {
         /// Which cases; all when left out.
         filter: Vec<String>,
+        /// Only those of a tier; `full` is all of them.
+        #[arg(long, value_enum)]
+        tier: Option<Tier>,
         /// How to print them.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -43,7 +46,7 @@ pub enum Command {
     /// Run cases on backends and judge every answer.
     #[command(
         after_help = FILTER_HELP,
-        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck run\n  bncheck run 'pitfalls/*' dtype=f32 --backend candle\n  bncheck run layer.momentum=null --format json\n\n{EXIT_CODES}")
+        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck run\n  bncheck run --tier full\n  bncheck run 'pitfalls/*' dtype=f32 --backend candle\n  bncheck run layer.momentum=null --format json\n\n{EXIT_CODES}")
     )]
     Run(RunArgs),
     /// Run one case again and print every step and tensor.
@@ -56,9 +59,10 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Say what a case is: what it shows, its layer, data and steps, and who is known to deviate.
+    /// Say what a case is: what it shows, its layers, data and steps, and who is known to deviate. Of a suite: the story
+    /// it tells.
     Explain {
-        /// The case's id.
+        /// The case's id, or a suite's name (`pitfalls/4-freezing`).
         id: String,
     },
     /// Print cases with their tensors as JSON, one a line, for programs.
@@ -90,8 +94,11 @@ pub enum Command {
 /// The arguments of `run`.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Which cases; all when left out.
+    /// Which cases; those of the quick tier when left out.
     pub filter: Vec<String>,
+    /// `quick` for the cases of every run, `full` for all; a filter takes from all unless this is given.
+    #[arg(long, value_enum)]
+    pub tier: Option<Tier>,
     #[command(flatten)]
     pub backends: Backends,
     /// How many cases are in flight; as many as there are processors when left out.
@@ -111,6 +118,24 @@ pub struct Backends {
     /// Which backends; all when left out.
     #[arg(long = "backend", short = 'b', value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
+}
+
+/// Which cases are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Tier {
+    /// Those of every run.
+    Quick,
+    /// All of them.
+    Full,
+}
+
+impl From<Tier> for bn_cases::format::Tier {
+    fn from(tier: Tier) -> Self {
+        match tier {
+            Tier::Quick => Self::Quick,
+            Tier::Full => Self::Full,
+        }
+    }
 }
 
 /// How a command prints what it has to say.

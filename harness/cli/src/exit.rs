@@ -73,11 +73,14 @@ pub enum CliError {
     /// A filter takes no case.
     #[error("no case is selected by {terms}")]
     #[diagnostic(help(
-        "`bncheck list` prints all ids; of several ids one has to match, of several FIELD=VALUE terms all"
+        "`bncheck list` prints all ids; of several ids one has to match, of several FIELD=VALUE terms all{}",
+        if *.elsewhere > 0 { format!("; {} of the full tier would: `--tier full`", .elsewhere) } else { String::new() }
     ))]
     NothingSelected {
         /// The filter.
         terms: String,
+        /// How many cases of the full tier it takes, where only the quick one was asked for.
+        elsewhere: usize,
     },
     /// libtorch is not there.
     #[error("libtorch 2.11.0 is not installed here: {why}")]

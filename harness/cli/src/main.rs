@@ -41,7 +41,7 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
     // Lets a test see how a bug of bncheck ends.
     assert!(std::env::var_os("BNCHECK_TEST_PANIC").is_none(), "asked to panic by BNCHECK_TEST_PANIC");
     match &cli.command {
-        Command::List { filter, format } => commands::list::list(&cli.suites, filter, *format),
+        Command::List { filter, tier, format } => commands::list::list(&cli.suites, filter, *tier, *format),
         Command::Run(args) => commands::run::run(&cli.suites, args),
         Command::Replay { id, backends, format } => commands::run::replay(&cli.suites, id, backends, *format),
         Command::Export { filter } => commands::export::export(&cli.suites, filter),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bn_cases::format::Tier;
 use bn_cases::{Case, Filter, Suite, did_you_mean, load};
 
 use crate::exit::CliError;
@@ -33,25 +34,33 @@ impl Cases {
         self.suites.iter().flat_map(|suite| &suite.cases).collect()
     }
 
-    /// The cases that a filter takes.
+    /// The cases of a tier that a filter takes. Where no tier is asked for, a filter takes from all cases, and without
+    /// one those of the quick tier are taken.
     ///
     /// # Errors
     /// When the filter is not part of the grammar, or takes none.
-    pub fn select(&self, terms: &[String]) -> Result<Vec<&Case>, CliError> {
+    pub fn select(&self, terms: &[String], tier: Option<Tier>) -> Result<Vec<&Case>, CliError> {
+        let tier = tier.unwrap_or(if terms.is_empty() { Tier::Quick } else { Tier::Full });
         let all = self.all();
         // An id with its brackets is not a pattern: taken literally it is exactly one case.
         if let [term] = terms
-            && let Some(case) = all.iter().find(|case| case.id == *term)
+            && let Some(case) = all.iter().find(|case| case.id == *term && case.is_in(tier))
         {
             return Ok(vec![case]);
         }
         let filter = Filter::parse(terms.iter().map(String::as_str), &all)?;
-        let selected: Vec<&Case> = all.into_iter().filter(|case| filter.matches(case)).collect();
+        let (selected, elsewhere): (Vec<&Case>, Vec<&Case>) =
+            all.into_iter().filter(|case| filter.matches(case)).partition(|case| case.is_in(tier));
         if selected.is_empty() {
             let quoted: Vec<String> = terms.iter().map(|term| format!("`{term}`")).collect();
-            return Err(CliError::NothingSelected { terms: quoted.join(" ") });
+            return Err(CliError::NothingSelected { terms: quoted.join(" "), elsewhere: elsewhere.len() });
         }
         Ok(selected)
+    }
+
+    /// The suite with this name.
+    pub fn suite(&self, name: &str) -> Option<&Suite> {
+        self.suites.iter().find(|suite| suite.name == name)
     }
 
     /// The case with this id.

@@ -1,6 +1,6 @@
 //! What one operation, one sum and one stored number may be off by.
 
-use bn_api::{DType, Request};
+use bn_api::DType;
 
 use super::{Accuracy, constants};
 
@@ -23,8 +23,8 @@ pub(crate) struct Arithmetic {
 }
 
 impl Arithmetic {
-    pub fn new(request: &Request, accuracy: Accuracy) -> Self {
-        let input = request.layer.input_dtype;
+    /// The arithmetic of a forward on an input of this type; `layer` is that of the layer's own tensors.
+    pub fn new(input: DType, layer: DType, accuracy: Accuracy) -> Self {
         let compute = if input == DType::F64 { DType::F64 } else { DType::F32 };
         let u = match (accuracy, input) {
             (Accuracy::StorageArithmetic, _) => input.unit_roundoff(),
@@ -34,11 +34,9 @@ impl Arithmetic {
         };
         let operations = if accuracy == Accuracy::StorageArithmetic { input } else { compute };
         let (max, tiny) = (operations.max_finite(), operations.smallest_subnormal());
-        let configured = if accuracy == Accuracy::Sound { compute } else { request.layer.dtype };
+        let configured = if accuracy == Accuracy::Sound { compute } else { layer };
         let (statistics, largest_statistic) = match accuracy {
-            Accuracy::StatisticsRoundedToStorage => {
-                (request.layer.dtype.unit_roundoff(), request.layer.dtype.max_finite())
-            }
+            Accuracy::StatisticsRoundedToStorage => (layer.unit_roundoff(), layer.max_finite()),
             _ => (0.0, max),
         };
         Arithmetic { u, max, tiny, configured, statistics, largest_statistic }
@@ -112,6 +110,38 @@ pub(crate) fn storage(dtype: DType, value: f64) -> f64 {
 /// Whether a number this far from `value` may be infinite once it is stored.
 pub(crate) fn stored_as_infinite(dtype: DType, value: f64, error: f64) -> bool {
     value.is_finite() && dtype.round(value.abs() + error).is_infinite()
+}
+
+/// A number and the bound on its error: infinite where a sound answer may be anything, NaN where no answer is a number.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Bounded {
+    pub value: f64,
+    pub error: f64,
+}
+
+impl Bounded {
+    /// A number that is given.
+    pub fn exactly(value: f64) -> Self {
+        Bounded { value, error: 0.0 }
+    }
+
+    /// A sum, or product, of these, whose error is this where all of them are numbers in every answer.
+    pub fn made_of(parts: &[Bounded], value: f64, error: f64) -> Self {
+        let error = if parts.iter().any(|part| part.is_no_number()) {
+            f64::NAN
+        } else if value.is_finite() && parts.iter().all(|part| part.error.is_finite()) {
+            error
+        } else {
+            // One of them may be anything, or what is made of them overflows even here.
+            f64::INFINITY
+        };
+        Bounded { value, error }
+    }
+
+    /// Whether it is infinite, or NaN, in every answer. So is then what is multiplied with it or added to it.
+    fn is_no_number(self) -> bool {
+        self.error.is_nan() || (!self.value.is_finite() && self.error.is_finite())
+    }
 }
 
 /// A product with a bound: 0 times an infinite bound is no bound.

@@ -35,6 +35,10 @@ pub const NORMALISE: f64 = 6.0;
 /// Roundings of an inverse square root: sum, root, quotient, and the rounding of eps.
 pub const INVERSE_STD: f64 = 4.0;
 
+/// Of statistics that are rounded to storage: roundings of the inverse standard deviation, in unit roundoffs of that
+/// type. The sum of squares and the variance are rounded before it, and half of each enters through the root.
+pub const ROUNDED_INVERSE_STD: f64 = 2.0;
+
 /// Roundings of `(1-m)·old + m·new` and of `p - lr·g`: two products, a sum, the rounding of m, of 1-m and of
 /// n/(n-1).
 pub const UPDATE: f64 = 6.0;

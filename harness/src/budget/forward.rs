@@ -1,24 +1,48 @@
 //! Budgets of a forward: the normalised values, the output, the moved statistics.
 
-use bn_api::{Channels, DType, LayerConfig, Observable, StepAnswer, Tensor};
+use bn_api::{Channels, DType, Observable, Slot, Wanted};
 
-use super::arithmetic::{Arithmetic, storage, stored_as_infinite, times};
+use super::arithmetic::{Arithmetic, Bounded, storage, stored_as_infinite, times};
 use super::constants;
-use super::state::{PerChannel, State};
+use super::state::{PerChannel, State, View};
+
+/// What a layer runs on: the input of the model, or the output of the layer before.
+pub(crate) struct Incoming {
+    /// The exact elements.
+    pub values: Vec<f64>,
+    /// How far each may be off; nothing where they are given.
+    pub errors: Option<Vec<f64>>,
+    /// The shape.
+    pub shape: Vec<usize>,
+    /// The type in PyTorch.
+    pub dtype: DType,
+    /// Whether a gradient is asked of it.
+    pub requires_grad: bool,
+}
 
 /// One forward: what its backward needs to know of it.
 pub(crate) struct Pass {
     pub arithmetic: Arithmetic,
     pub input: Vec<f64>,
+    /// How far each element of the input may be off.
+    input_errors: Option<Vec<f64>>,
+    /// The input's type in PyTorch.
+    pub dtype: DType,
     pub layout: Channels,
     pub use_batch_stats: bool,
     channels: Vec<Channel>,
     /// Weight and its error at the time of the forward.
     pub gamma: Vec<(f64, f64)>,
-    /// The error of the gradient with respect to the input that has accumulated since this forward.
+    /// The error of the gradient with respect to the input that has accumulated since this forward, and what has.
     pub grad_input: Vec<f64>,
     /// How many backwards have gone through this forward.
     pub backwards: usize,
+    /// Whether weight and bias required a gradient.
+    pub wanted: Wanted,
+    /// The layer's own tensors that the graph refers to.
+    pub refers_to: Vec<Slot>,
+    /// Whether what it refers to was changed in place, so that no backward goes through it any more.
+    pub changed: bool,
 }
 
 /// The statistics that one channel is normalised with, exactly, and their errors.
@@ -40,31 +64,37 @@ pub(crate) struct Channel {
     pub invstd_error: f64,
     /// Error of a sum over the channel's values, relative to the sum of their magnitudes.
     growth: f64,
+    /// By how much the errors of the input may move the mean.
+    shift: f64,
+    /// By what share they may change the standard deviation.
+    stretch: f64,
     /// Whether a sound implementation may overflow on the way.
     pub may_overflow: bool,
 }
 
 impl Pass {
     pub fn new(
-        layer: &LayerConfig,
+        eps: f64,
         arithmetic: Arithmetic,
-        input: &Tensor,
+        input: Incoming,
         use_batch_stats: bool,
-        before: &StepAnswer,
+        before: View<'_>,
         state: &State,
     ) -> Self {
-        let values = input.values();
-        let layout = input.channels();
+        let Incoming { values, errors, shape, dtype, requires_grad } = input;
+        // An empty batch is of any number of channels; the layer has as many as it has.
+        let layout =
+            if values.is_empty() { Channels::of(&[0, state.weight.len()]) } else { Channels::of(&shape) };
         let running =
             |name, channel: usize| before.tensor(name).map_or(f64::NAN, |tensor| tensor.value(channel));
         let channels = (0..layout.count)
             .map(|channel| {
                 if use_batch_stats {
-                    Channel::of_batch(arithmetic, layer.eps, &values, layout, channel)
+                    Channel::of_batch(arithmetic, eps, &values, errors.as_deref(), layout, channel)
                 } else {
                     let mean = (running(Observable::RunningMean, channel), state.running_mean[channel]);
                     let var = (running(Observable::RunningVar, channel), state.running_var[channel]);
-                    Channel::of_running(arithmetic, layer.eps, mean, var)
+                    Channel::of_running(arithmetic, eps, mean, var)
                 }
             })
             .collect();
@@ -80,11 +110,22 @@ impl Pass {
             grad_input: vec![0.0; values.len()],
             backwards: 0,
             input: values,
+            input_errors: errors,
+            dtype,
             layout,
             use_batch_stats,
             channels,
             gamma,
+            wanted: Wanted { input: requires_grad, weight: false, bias: false },
+            refers_to: Vec::new(),
+            changed: false,
         }
+    }
+
+    /// How far an element of the input may be off. What is not a number is none in any answer.
+    fn input_error(&self, index: usize) -> f64 {
+        let error = self.input_errors.as_ref().map_or(0.0, |errors| errors[index]);
+        if error.is_nan() { 0.0 } else { error }
     }
 
     pub fn channels(&self) -> impl Iterator<Item = &Channel> {
@@ -105,12 +146,16 @@ impl Pass {
         let error = if self.use_batch_stats {
             // The mean's error over the standard deviation, and the variance's: flat in kappa, in this unit, for
             // every stable algorithm.
-            channel.growth * (1.0 + channel.kappa) * xhat.abs().max(1.0)
+            let own = channel.growth * (1.0 + channel.kappa) * xhat.abs().max(1.0);
+            // What comes in with the input moves numerator and denominator.
+            own + channel.invstd * (self.input_error(index) + channel.shift) + xhat.abs() * channel.stretch
         } else {
             let operands = constants::NORMALISE * u * (x.abs() + channel.mean.abs());
-            channel.invstd * (operands + channel.mean_error) + xhat.abs() * channel.invstd_error
+            channel.invstd * (operands + channel.mean_error + self.input_error(index))
+                + xhat.abs() * channel.invstd_error
         };
-        let rounded_statistics = self.arithmetic.statistics * (channel.kappa + xhat.abs());
+        let rounded_statistics =
+            self.arithmetic.statistics * (channel.kappa + constants::ROUNDED_INVERSE_STD * xhat.abs());
         let operands = if self.use_batch_stats {
             xhat.abs()
         } else {
@@ -120,11 +165,14 @@ impl Pass {
         let overflows = finite && self.arithmetic.overflows(operands);
         let underflow = self.arithmetic.tiny * (1.0 + channel.invstd);
         let error = error + rounded_statistics + underflow;
-        (xhat, if channel.may_overflow || overflows { f64::INFINITY } else { error })
+        let incoming = Bounded { value: x, error: self.input_error(index) };
+        let anything = if channel.may_overflow || overflows { f64::INFINITY } else { 0.0 };
+        let [mean, invstd] = [channel.mean, channel.invstd].map(|value| Bounded { value, error: anything });
+        (xhat, Bounded::made_of(&[incoming, mean, invstd], xhat, error).error)
     }
 
-    /// Budgets of y = gamma·xhat + beta.
-    pub fn output(&self, layer: &LayerConfig, state: &State, before: &StepAnswer) -> Vec<f64> {
+    /// y = gamma·xhat + beta, exactly, and the budgets of its elements, stored as `dtype`.
+    pub fn output(&self, dtype: DType, state: &State, before: View<'_>) -> (Vec<f64>, Vec<f64>) {
         let bias = before.tensor(Observable::Bias);
         let u = self.arithmetic.u;
         (0..self.input.len())
@@ -135,6 +183,7 @@ impl Pass {
                 let beta = bias.map_or(0.0, |bias| bias.value(channel));
                 let beta_error = bias.map_or(0.0, |_| state.bias[channel]);
                 let scaled = gamma * xhat;
+                let exact = scaled + beta;
                 // The folded form, x·a + b with a = gamma·invstd and b = beta - mean·a, where nothing is summed.
                 let folded = if self.use_batch_stats {
                     0.0
@@ -146,8 +195,8 @@ impl Pass {
                 // A number that may be anything may be a NaN where the exact one is none, and the other way round.
                 let finite = [self.input[index], gamma, beta].into_iter().all(f64::is_finite);
                 let anything = stats.may_overflow || self.arithmetic.overflows(largest);
-                if (finite && anything) || (gamma_error + beta_error).is_infinite() {
-                    return f64::INFINITY;
+                if finite && anything {
+                    return (exact, f64::INFINITY);
                 }
                 // Where a sound answer may be anything, a gamma of 0 does not make it exact.
                 let passed_on = times(gamma.abs(), xhat_error)
@@ -156,61 +205,99 @@ impl Pass {
                 // Of the folded form the factor a may lie below the normal numbers, and the products as well.
                 let underflow =
                     self.arithmetic.tiny * (constants::AFFINE + self.input[index].abs() + stats.mean.abs());
-                passed_on
+                let error = passed_on
                     + underflow
                     + beta_error
                     + constants::AFFINE * u * (scaled.abs() + beta.abs())
-                    + storage(layer.input_dtype, scaled + beta)
+                    + storage(dtype, exact);
+                let parts = [(xhat, xhat_error), (gamma, gamma_error), (beta, beta_error)];
+                let parts = parts.map(|(value, error)| Bounded { value, error });
+                (exact, Bounded::made_of(&parts, exact, error).error)
             })
-            .collect()
+            .unzip()
+    }
+
+    /// Whether statistics that are what they were may have been moved, which makes nothing of them where they are those
+    /// of the batch.
+    pub fn may_have_moved(&self, momentum: f64, before: View<'_>) -> bool {
+        let n = self.layout.values as f64;
+        let stands = |name, batch: &dyn Fn(&Channel) -> f64| {
+            let Some(old) = before.tensor(name) else { return false };
+            self.channels.iter().enumerate().all(|(channel, stats)| {
+                let (old, new) = (old.value(channel), batch(stats));
+                // The exact answer has roundings of its own.
+                old.is_nan() || (momentum * (new - old)).abs() <= 1e-9 * (old.abs() + new.abs())
+            })
+        };
+        let of_mean = || stands(Observable::RunningMean, &|stats| stats.mean);
+        momentum == 0.0 || (of_mean() && stands(Observable::RunningVar, &|stats| stats.var * (n / (n - 1.0))))
+    }
+
+    /// The running statistics may be anything where those of the batch overflow.
+    pub fn lose_running_stats(&self, state: &mut State) {
+        for (channel, stats) in self.channels.iter().enumerate() {
+            if stats.may_overflow && self.layout.values > 0 {
+                (state.running_mean[channel], state.running_var[channel]) = (f64::INFINITY, f64::INFINITY);
+            }
+        }
     }
 
     /// Moves the errors of the running statistics as `(1-m)·old + m·new` moves the statistics.
-    pub fn move_running_stats(
-        &self,
-        state: &mut State,
-        dtype: DType,
-        momentum: f64,
-        before: &StepAnswer,
-        after: &StepAnswer,
-    ) {
+    pub fn move_running_stats(&self, state: &mut State, momentum: f64, before: View<'_>, after: View<'_>) {
         let n = self.layout.values as f64;
-        if n == 0.0 {
+        // An empty batch moves nothing, and one value per channel is refused.
+        if n <= 1.0 {
             return;
         }
         let bessel = n / (n - 1.0);
         let u = self.arithmetic.u;
-        let moved = |name: Observable, errors: &mut PerChannel, batch: &dyn Fn(&Channel) -> (f64, f64)| {
-            let (Some(old), Some(new)) = (before.tensor(name), after.tensor(name)) else { return };
-            for (channel, stats) in self.channels.iter().enumerate() {
-                let (value, error) = batch(stats);
-                let kept = (1.0 - momentum).abs();
-                // Where the update is done in the storage type, momentum itself is rounded to it. What it is off
-                // by, 1 - momentum is off by as well, however small that is.
-                let old = old.value(channel).abs();
-                let rounding = constants::UPDATE
-                    * (u + self.arithmetic.statistics)
-                    * (kept * old + momentum.abs() * value.abs())
-                    + self.arithmetic.configured(momentum) * old
-                    + self.arithmetic.tiny;
-                let passed_on = if momentum == 0.0 { 0.0 } else { momentum.abs() * error };
-                errors[channel] =
-                    times(kept, errors[channel]) + passed_on + rounding + storage(dtype, new.value(channel));
-                if stats.may_overflow || stored_as_infinite(dtype, new.value(channel), errors[channel]) {
-                    errors[channel] = f64::INFINITY;
+        let moved =
+            |name: Observable, dtype, errors: &mut PerChannel, batch: &dyn Fn(&Channel) -> (f64, f64)| {
+                let (Some(old), Some(new)) = (before.tensor(name), after.tensor(name)) else { return };
+                for (channel, stats) in self.channels.iter().enumerate() {
+                    let (value, error) = batch(stats);
+                    let error = if stats.may_overflow {
+                        f64::INFINITY
+                    } else if value.is_finite() {
+                        error
+                    } else {
+                        f64::NAN
+                    };
+                    let kept = (1.0 - momentum).abs();
+                    // Where the update is done in the storage type, momentum itself is rounded to it. What it is off
+                    // by, 1 - momentum is off by as well, however small that is.
+                    let old = Bounded { value: old.value(channel), error: errors[channel] };
+                    let rounding = constants::UPDATE
+                        * (u + self.arithmetic.statistics)
+                        * (kept * old.value.abs() + momentum.abs() * value.abs())
+                        + self.arithmetic.configured(momentum) * old.value.abs()
+                        + self.arithmetic.tiny;
+                    let passed_on = if momentum == 0.0 { 0.0 } else { momentum.abs() * error };
+                    let new = new.value(channel);
+                    let moved = kept * old.error + passed_on + rounding + storage(dtype, new);
+                    let moved = Bounded::made_of(&[old, Bounded { value, error }], new, moved).error;
+                    errors[channel] =
+                        if stored_as_infinite(dtype, new, moved) { f64::INFINITY } else { moved };
                 }
-            }
-        };
-        moved(Observable::RunningMean, &mut state.running_mean, &|stats| (stats.mean, stats.mean_error));
-        moved(Observable::RunningVar, &mut state.running_var, &|stats| {
-            (stats.var * bessel, stats.var_error * bessel)
-        });
+            };
+        let [of_mean, of_var] = [Slot::RunningMean, Slot::RunningVar].map(|slot| state.dtype(slot));
+        let mean = |stats: &Channel| (stats.mean, stats.mean_error);
+        let var = |stats: &Channel| (stats.var * bessel, stats.var_error * bessel);
+        moved(Observable::RunningMean, of_mean, &mut state.running_mean, &mean);
+        moved(Observable::RunningVar, of_var, &mut state.running_var, &var);
     }
 }
 
 impl Channel {
     /// Statistics of the batch, computed in f64 in two passes.
-    fn of_batch(arithmetic: Arithmetic, eps: f64, values: &[f64], layout: Channels, channel: usize) -> Self {
+    fn of_batch(
+        arithmetic: Arithmetic,
+        eps: f64,
+        values: &[f64],
+        errors: Option<&[f64]>,
+        layout: Channels,
+        channel: usize,
+    ) -> Self {
         let n = layout.values as f64;
         let mean = layout.indices(channel).map(|index| values[index]).sum::<f64>() / n;
         let terms: Vec<f64> = layout.indices(channel).map(|index| values[index]).collect();
@@ -229,9 +316,24 @@ impl Channel {
         let finite = terms.iter().all(|x| x.is_finite());
         let sum = n * (var + off * off + mean.abs());
         let sums_overflow = finite && (sum.is_nan() || arithmetic.overflows(sum));
+        // An input that is off by e moves the mean by at most the mean of e, and the variance by twice the mean of
+        // |x - mean|·e and the mean of e².
+        let (shift, spread) = errors.map_or((0.0, 0.0), |errors| {
+            let off = |index: usize| if errors[index].is_nan() { 0.0 } else { errors[index] };
+            let shift = layout.indices(channel).map(off).sum::<f64>() / n;
+            let products = layout.indices(channel).zip(&terms).map(|(index, x)| {
+                let e = off(index);
+                times(2.0 * (x - mean).abs(), e) + e * e
+            });
+            (shift, products.sum::<f64>() / n)
+        });
+        let var_error = var_error + spread;
+        // To first order, with as much again for what is above: beyond half the variance nothing is.
+        let stretch = spread / (var + eps);
+        let degenerate = spread > 0.0 && spread >= 0.5 * (var + eps).abs();
         let stats = Channel::with(arithmetic, eps, mean, var, var_error);
-        let may_overflow = sums_overflow || stats.may_overflow;
-        Channel { mean_error, var_error, growth, may_overflow, ..stats }
+        let may_overflow = sums_overflow || degenerate || shift.is_infinite() || stats.may_overflow;
+        Channel { mean_error: mean_error + shift, var_error, growth, shift, stretch, may_overflow, ..stats }
     }
 
     /// The running statistics, each with the error it carries.
@@ -240,8 +342,8 @@ impl Channel {
         let stats = Channel::with(arithmetic, eps, mean, var, var_error);
         // A sound answer may have a root of nothing, or of less, and one where the exact answer has none.
         let degenerate = var_error > 0.0 && var_error >= 0.5 * (var + eps).abs();
-        // What is infinite itself gives no number in any answer, and no bound is needed to say so.
-        let unbounded = (mean_error.is_infinite() && mean.is_finite()) || var_error.is_infinite();
+        // An infinite variance is divided by, and there are numbers again.
+        let unbounded = mean_error.is_infinite() || !var_error.is_finite();
         let may_overflow = unbounded || degenerate || stats.may_overflow;
         let mean_error = mean_error + arithmetic.statistics * mean.abs();
         Channel { mean_error, var_error, may_overflow, ..stats }
@@ -258,8 +360,10 @@ impl Channel {
             var_error: 0.0,
             invstd_error: 0.5 * var_error / (var + eps)
                 + constants::INVERSE_STD * arithmetic.u
-                + arithmetic.statistics,
+                + constants::ROUNDED_INVERSE_STD * arithmetic.statistics,
             growth: 0.0,
+            shift: 0.0,
+            stretch: 0.0,
             may_overflow: invstd.is_finite() && invstd > arithmetic.largest_statistic,
         }
     }

@@ -8,18 +8,22 @@
 //! [`constants`], each with its reason.
 //!
 //! State is followed through the steps: the error that a running statistic or a weight may have carries over
-//! to every later step that reads it.
+//! to every later step that reads it. In a model, the error of a layer's output is that of the next one's input.
 
 mod arithmetic;
 mod backward;
 pub mod constants;
 mod forward;
+mod leaf;
 mod state;
 
-use bn_api::{Action, LayerConfig, Observable, Request, Setting, StepAnswer, Tensor};
+use bn_api::{Action, DType, ErrorClass, Input, Observable, Request, Slot, StepAnswer, Tensor, TensorName};
+use bn_cases::case::{Dictionary, Modes, is_within};
 
-use arithmetic::{Arithmetic, storage, stored_as_infinite, times};
-use state::{PerChannel, State};
+use arithmetic::Bounded;
+use forward::Incoming;
+use leaf::{Call, Leaf};
+use state::{PerChannel, View, observable};
 
 /// How accurate a backend claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
@@ -29,7 +33,7 @@ pub enum Accuracy {
     /// result is rounded to storage once.
     #[default]
     Sound,
-    /// Mean and inverse standard deviation are rounded to the storage type before they are used.
+    /// Mean, sum of squares, variance and inverse standard deviation are rounded to the storage type before they are used.
     StatisticsRoundedToStorage,
     /// Every operation is rounded to the storage type.
     StorageArithmetic,
@@ -42,9 +46,27 @@ impl Accuracy {
 
 /// The budgets of one case: for each step, as in the answers, those of its tensors.
 pub struct CaseBudget {
-    steps: Vec<Vec<(Observable, Vec<f64>)>>,
+    steps: Vec<Vec<TensorBudget>>,
     /// The largest `|mean| / sqrt(var + eps)` of any channel that any forward normalises.
     pub kappa: f64,
+}
+
+/// What a tensor of a sound answer is like.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TensorBudget {
+    name: TensorName,
+    /// Its type in PyTorch.
+    pub dtype: DType,
+    /// How far each element may be from the exact one, in the order of the elements. Infinite where a sound
+    /// implementation may overflow on the way.
+    pub elements: Vec<f64>,
+}
+
+impl TensorBudget {
+    /// A budget of one number an element.
+    pub fn new(name: TensorName, dtype: DType, elements: Vec<f64>) -> Self {
+        TensorBudget { name, dtype, elements }
+    }
 }
 
 impl CaseBudget {
@@ -54,138 +76,220 @@ impl CaseBudget {
         let mut steps = Vec::with_capacity(exact.len());
         for (step, answer) in exact.iter().enumerate() {
             let before = step.checked_sub(1).map_or(answer, |before| &exact[before]);
-            let own = match step.checked_sub(1).map(|index| &request.actions[index]) {
+            let mut budgets = match step.checked_sub(1).map(|index| &request.actions[index]) {
                 Some(action) => deriver.step(action, before, answer),
                 None => Vec::new(),
             };
-            steps.push(deriver.with_state(own, answer));
+            for leaf in &deriver.leaves {
+                leaf.state_budgets(View { answer, path: &leaf.path }, &mut budgets);
+            }
+            steps.push(budgets);
         }
         CaseBudget { steps, kappa: deriver.kappa }
     }
 
-    /// The budget of each element of a tensor, in the order of its elements. Infinite where a sound
-    /// implementation may overflow on the way.
-    pub fn of(&self, step: usize, tensor: Observable) -> Option<&[f64]> {
-        let (_, budget) = self.steps.get(step)?.iter().find(|(known, _)| *known == tensor)?;
-        Some(budget)
+    /// The budget of a tensor.
+    pub fn of(&self, step: usize, tensor: &TensorName) -> Option<&TensorBudget> {
+        self.steps.get(step)?.iter().find(|budget| budget.name == *tensor)
     }
 }
 
-type Budgets = Vec<(Observable, Vec<f64>)>;
+type Budgets = Vec<TensorBudget>;
 
-struct Deriver<'r> {
-    request: &'r Request,
-    arithmetic: Arithmetic,
-    /// The layer as it is now.
-    layer: LayerConfig,
-    state: State,
-    training: bool,
-    pass: Option<forward::Pass>,
+struct Deriver {
+    accuracy: Accuracy,
+    leaves: Vec<Leaf>,
+    modes: Modes,
+    /// The latest forward: the layers that it ran, and whether each one's input required a gradient.
+    run: Vec<(usize, bool)>,
+    /// State dictionaries by name.
+    saved: Vec<(String, Vec<Saved>)>,
     kappa: f64,
 }
 
-impl<'r> Deriver<'r> {
-    fn new(request: &'r Request, accuracy: Accuracy) -> Self {
+/// An entry of a saved state dictionary.
+#[derive(Clone)]
+struct Saved {
+    name: String,
+    dtype: DType,
+    errors: PerChannel,
+}
+
+impl Deriver {
+    fn new(request: &Request, accuracy: Accuracy) -> Self {
         Deriver {
-            request,
-            arithmetic: Arithmetic::new(request, accuracy),
-            layer: request.layer.clone(),
-            state: State::new(request.layer.features),
-            training: true,
-            pass: None,
+            accuracy,
+            leaves: request.layers.iter().map(Leaf::new).collect(),
+            modes: Modes::new(request.layers.iter().map(|layer| layer.path.as_str())),
+            run: Vec::new(),
+            saved: Vec::new(),
             kappa: 0.0,
         }
     }
 
+    fn at<'a>(&'a mut self, at: &'a str) -> impl Iterator<Item = &'a mut Leaf> {
+        self.leaves.iter_mut().filter(move |leaf| is_within(at, &leaf.path))
+    }
+
     /// The budgets of what a step itself gives; moves the state's errors.
-    fn step(&mut self, action: &'r Action, before: &StepAnswer, after: &StepAnswer) -> Budgets {
+    fn step(&mut self, action: &Action, before: &StepAnswer, after: &StepAnswer) -> Budgets {
+        self.modes.apply(action);
         match action {
-            Action::Train => self.training = true,
-            Action::Eval => self.training = false,
-            Action::ResetRunningStats => self.state.reset_running_stats(),
-            Action::ZeroGrad => self.state.zero_grad(),
-            Action::Sgd { lr } => self.sgd(*lr, before, after),
-            Action::Set(settings) => settings.iter().for_each(|setting| self.set(*setting)),
-            Action::Forward { input, .. } => {
-                self.pass = None;
-                if after.error.is_none() {
-                    return self.forward(input, before, after);
-                }
+            Action::Train { .. }
+            | Action::Eval { .. }
+            | Action::Freeze { .. }
+            | Action::Unfreeze { .. }
+            | Action::RequiresGrad { .. } => {}
+            Action::ResetRunningStats { at } => {
+                // The first layer that lacks something ends it.
+                let _ = self.at(at).all(|leaf| leaf.reset_running_stats(before));
             }
-            Action::Backward { grad_output } => {
-                if after.error.is_none()
-                    && let Some(pass) = &mut self.pass
-                {
-                    return backward::budgets(pass, &mut self.state, self.request, grad_output, after);
-                }
+            Action::ZeroGrad { at } => self.at(at).for_each(|leaf| leaf.state.zero_grad()),
+            Action::Sgd { at, lr } => {
+                let accuracy = self.accuracy;
+                self.at(at).for_each(|leaf| leaf.sgd(*lr, accuracy, before, after));
             }
+            Action::Set { at, settings } => {
+                self.at(at).for_each(|leaf| settings.iter().for_each(|setting| leaf.set(setting)));
+            }
+            Action::Cast { at, to, what } => {
+                self.at(at)
+                    .for_each(|leaf| what.slots().iter().for_each(|slot| leaf.cast(*slot, *to, before)));
+            }
+            Action::SaveState { at, name } => self.save(at, name, before),
+            Action::LoadState { at, from, .. } => self.load(at, from, after),
+            Action::Forward { at, input, no_grad } => {
+                return self.forward(at, input, *no_grad, before, after);
+            }
+            Action::Backward { grad, .. } => return self.backward(grad, after),
         }
         Vec::new()
     }
 
-    fn set(&mut self, setting: Setting) {
-        match setting {
-            Setting::Momentum(momentum) => self.layer.momentum = momentum,
-            Setting::Eps(eps) => self.layer.eps = eps,
-            Setting::TrackRunningStats(track) => self.layer.track_running_stats = track,
+    fn forward(
+        &mut self,
+        at: &str,
+        input: &Input,
+        no_grad: bool,
+        before: &StepAnswer,
+        after: &StepAnswer,
+    ) -> Budgets {
+        let Deriver { leaves, modes, run, .. } = self;
+        run.clear();
+        let failed = after.error.is_some();
+        // Of a forward that fails on its way, the layers before have moved all the same. Those that come after the last
+        // one of which that is seen may have been run, and have not moved.
+        let moved = |leaf: &Leaf| {
+            Slot::ALL.into_iter().any(|slot| {
+                let of = |answer| View { answer, path: &leaf.path }.tensor(observable(slot));
+                of(before) != of(after)
+            })
+        };
+        let reached: Vec<usize> =
+            (0..leaves.len()).filter(|&leaf| is_within(at, &leaves[leaf].path)).collect();
+        let count = if failed {
+            reached.iter().rposition(|&leaf| moved(&leaves[leaf])).map_or(0, |last| last + 1)
+        } else {
+            reached.len()
+        };
+        let mut budgets = Vec::new();
+        let mut incoming = Incoming {
+            values: input.tensor.values(),
+            errors: None,
+            shape: input.tensor.shape().to_vec(),
+            dtype: input.dtype,
+            requires_grad: input.requires_grad && !no_grad,
+        };
+        for (position, &number) in reached.iter().enumerate() {
+            let leaf = &mut leaves[number];
+            let mode = &modes.layers()[number];
+            if position >= count && !leaf.takes(&incoming.shape) {
+                break;
+            }
+            run.push((number, incoming.requires_grad));
+            let call = Call { mode, no_grad, accuracy: self.accuracy, unseen: position >= count };
+            let (budget, next) = leaf.forward(incoming, call, before, after);
+            if position < count {
+                let kappa = leaf.pass.iter().flat_map(forward::Pass::channels).map(|channel| channel.kappa);
+                self.kappa = kappa.fold(self.kappa, f64::max);
+            }
+            budgets.extend(budget);
+            let Some(next) = next else { break };
+            incoming = next;
         }
+        if failed {
+            run.clear();
+            return Vec::new();
+        }
+        budgets
     }
 
-    fn forward(&mut self, input: &'r Tensor, before: &StepAnswer, after: &StepAnswer) -> Budgets {
-        let layer = &self.layer;
-        let use_batch_stats = self.training || before.tensor(Observable::RunningMean).is_none();
-        let pass = forward::Pass::new(layer, self.arithmetic, input, use_batch_stats, before, &self.state);
-        self.kappa = pass.channels().map(|channel| channel.kappa).fold(self.kappa, f64::max);
-        let budget = pass.output(layer, &self.state, before);
-        if self.training && layer.track_running_stats {
-            let counter = after.tensor(Observable::NumBatchesTracked).map_or(1.0, |counter| counter.value(0));
-            let momentum = layer.momentum.unwrap_or(1.0 / counter);
-            pass.move_running_stats(&mut self.state, layer.dtype, momentum, before, after);
+    fn backward(&mut self, grad: &Tensor, after: &StepAnswer) -> Budgets {
+        // It may end at a graph that was changed: the layers that it has gone through have their gradients.
+        let ends = after.error.as_ref().is_some_and(|error| error.class == ErrorClass::GraphChanged);
+        if after.error.is_some() && !ends {
+            return Vec::new();
         }
-        self.pass = Some(pass);
-        vec![(Observable::Output, budget)]
+        let mut incoming: Vec<Bounded> = grad.values().into_iter().map(Bounded::exactly).collect();
+        let mut reaches = true;
+        for &(number, input_requires_grad) in self.run.iter().rev() {
+            let changed = self.leaves[number].pass.as_ref().is_some_and(|pass| pass.changed);
+            if !reaches || (ends && changed) {
+                break;
+            }
+            incoming = self.leaves[number].backward(&incoming, &self.modes.layers()[number], after);
+            reaches = input_requires_grad;
+        }
+        if ends {
+            return Vec::new();
+        }
+        let of_run = self.run.iter().map(|&(number, _)| &self.leaves[number]);
+        of_run.flat_map(|leaf| leaf.gradient_budgets(after)).collect()
     }
 
-    fn sgd(&mut self, lr: f64, before: &StepAnswer, after: &StepAnswer) {
-        let dtype = self.request.layer.dtype;
-        let arithmetic = self.arithmetic;
-        let u = arithmetic.u;
-        let pairs = [
-            (Observable::Weight, &mut self.state.weight, &self.state.grad_weight),
-            (Observable::Bias, &mut self.state.bias, &self.state.grad_bias),
-        ];
-        for (name, error, grad_error) in pairs {
-            let (Some(old), Some(new)) = (before.tensor(name), after.tensor(name)) else { continue };
-            for channel in 0..error.len() {
-                let (old, new) = (old.value(channel), new.value(channel));
-                let moved = (old - new).abs();
-                let rounding = constants::UPDATE * u * (old.abs() + moved) + storage(dtype, moved);
-                // A learning rate of 0 does not undo that a gradient is infinite.
-                error[channel] += times(lr.abs(), grad_error[channel]) + rounding + storage(dtype, new);
-                let unbounded = grad_error[channel].is_infinite() || arithmetic.overflows(moved);
-                if unbounded || stored_as_infinite(dtype, new, error[channel]) {
-                    error[channel] = f64::INFINITY;
+    fn save(&mut self, at: &str, name: &str, before: &StepAnswer) {
+        let mut entries = Vec::new();
+        for leaf in self.leaves.iter().filter(|leaf| is_within(at, &leaf.path)) {
+            for slot in Slot::ALL {
+                if (View { answer: before, path: &leaf.path }).tensor(observable(slot)).is_some() {
+                    let (name, dtype) = (leaf.entry(at, slot), leaf.state.dtype(slot));
+                    entries.push(Saved { name, dtype, errors: leaf.state.error(slot).clone() });
                 }
             }
         }
+        self.saved.retain(|(known, _)| known != name);
+        self.saved.push((name.to_owned(), entries));
     }
 
-    /// Adds the budgets of the state after a step.
-    fn with_state(&self, mut own: Budgets, answer: &StepAnswer) -> Budgets {
-        let state: [(Observable, &PerChannel); 4] = [
-            (Observable::RunningMean, &self.state.running_mean),
-            (Observable::RunningVar, &self.state.running_var),
-            (Observable::Weight, &self.state.weight),
-            (Observable::Bias, &self.state.bias),
-        ];
-        for (name, error) in state {
-            if answer.tensor(name).is_some() {
-                own.push((name, error.clone()));
+    fn load(&mut self, at: &str, from: &Dictionary<Tensor>, after: &StepAnswer) {
+        let saved = from.saved.as_ref().and_then(|name| self.saved.iter().find(|(known, _)| known == name));
+        let saved = saved.map(|(_, entries)| entries.clone()).unwrap_or_default();
+        for leaf in self.leaves.iter_mut().filter(|leaf| is_within(at, &leaf.path)) {
+            for slot in Slot::ALL {
+                let name = leaf.entry(at, slot);
+                let given = from.entries.iter().find(|(known, _)| *known == name);
+                let kept = saved.iter().find(|entry| entry.name == name && !from.without.contains(&name));
+                let (dtype, errors) = match (given, kept) {
+                    (Some((_, tensor)), _) if tensor.shape() == [leaf.features()] => {
+                        (tensor.dtype(), vec![0.0; leaf.features()])
+                    }
+                    (None, Some(entry)) if entry.errors.len() == leaf.features() => {
+                        (entry.dtype, entry.errors.clone())
+                    }
+                    _ => continue,
+                };
+                // What the layer does not have takes nothing.
+                let path = leaf.path.clone();
+                let Some(tensor) = (View { answer: after, path: &path }).tensor(observable(slot)) else {
+                    continue;
+                };
+                leaf.state.copy(slot, dtype, &errors, tensor);
+                leaf.touch(slot);
             }
         }
-        if answer.tensor(Observable::NumBatchesTracked).is_some() {
-            own.push((Observable::NumBatchesTracked, vec![0.0]));
-        }
-        own
     }
+}
+
+fn budget(path: &str, tensor: Observable, dtype: DType, elements: Vec<f64>) -> TensorBudget {
+    TensorBudget::new(TensorName::new(path, tensor), dtype, elements)
 }

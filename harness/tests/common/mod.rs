@@ -70,7 +70,7 @@ pub fn reference() -> Box<dyn Responder> {
 pub fn with_tensor(response: Response, name: Observable, replace: fn(&Tensor) -> Tensor) -> Response {
     with_answers(response, |answers| {
         for (known, tensor) in answers.iter_mut().flat_map(|answer| &mut answer.tensors) {
-            if *known == name {
+            if known.tensor == name {
                 *tensor = replace(tensor);
             }
         }
@@ -104,7 +104,8 @@ pub fn run(
 ) -> RunResults {
     let open = || Ok::<_, Infallible>(Lineup { oracle: oracle(), backends: vec![backend()] });
     let deviations = [deviations];
-    let options = Options { jobs: 2, deviations: &deviations, complete, bncheck: "test", flags: Vec::new() };
+    let all = complete.then_some(cases);
+    let options = Options { jobs: 2, deviations: &deviations, all, bncheck: "test", flags: Vec::new() };
     match runner::run(cases, &open, options, &mut |_, _| {}) {
         Ok(results) => results,
         Err(never) => match never {},
@@ -114,5 +115,5 @@ pub fn run(
 /// What became of a tensor in the first step that has it and in which it is not as it should be.
 pub fn wrong(result: &CaseResult, name: Observable) -> Option<&TensorResult> {
     let tensors = result.steps.iter().flat_map(|step| &step.tensors);
-    tensors.into_iter().find(|tensor| tensor.tensor == name && tensor.mismatched > 0)
+    tensors.into_iter().find(|tensor| tensor.tensor.tensor == name && tensor.mismatched > 0)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use bn_cases::Suite;
 use bn_cases::case::PublishedAnswer;
 use bn_reports::style::{BOLD, DIM, harmless};
 
@@ -11,9 +12,13 @@ use crate::commands::{invocation, print};
 use crate::exit::{CliError, Outcome};
 use crate::selection::Cases;
 
-/// Prints what a case is, and which backends declare that they deviate in it.
+/// Prints what a case is, and which backends declare that they deviate in it; of a suite, what it teaches.
 pub fn explain(suites: &[PathBuf], id: &str) -> Result<Outcome, CliError> {
     let cases = Cases::load(suites)?;
+    if let Some(suite) = cases.suite(id) {
+        print(&suite_text(suite, suites))?;
+        return Ok(Outcome::AsExpected);
+    }
     let case = cases.by_id(id)?;
     let mut text = format!(
         "{BOLD}{}{BOLD:#}\n{DIM}{}:{}{DIM:#}\n",
@@ -23,6 +28,13 @@ pub fn explain(suites: &[PathBuf], id: &str) -> Result<Outcome, CliError> {
     );
     for about in [&case.suite_about, &case.spec.about].into_iter().flatten() {
         let _ = writeln!(text, "\n{}", harmless(about.trim()));
+    }
+    if case.story.is_some() {
+        let _ = writeln!(
+            text,
+            "\n{DIM}the story of these cases: {}{DIM:#}",
+            invocation(suites).explain(&case.suite)
+        );
     }
     let _ = write!(text, "\n{}", case.describe());
     for (number, known) in case.published.iter().enumerate() {
@@ -56,4 +68,48 @@ pub fn explain(suites: &[PathBuf], id: &str) -> Result<Outcome, CliError> {
     let _ = writeln!(text, "\nrun it: {}", invocation(suites).replay(&case.id, None));
     print(&text)?;
     Ok(Outcome::AsExpected)
+}
+
+/// What a suite shows and teaches, and its cases, each name once with what it shows.
+fn suite_text(suite: &Suite, suites: &[PathBuf]) -> String {
+    let mut text = format!("{BOLD}{}{BOLD:#}\n", suite.name);
+    if let Some(about) = &suite.about {
+        let _ = writeln!(text, "\n{}", wrapped(about, ""));
+    }
+    if let Some(story) = &suite.story {
+        let parts = [
+            ("Formula", &story.formula),
+            ("What goes wrong", &story.goes_wrong),
+            ("What is right", &story.right),
+        ];
+        for (title, part) in parts {
+            let _ = writeln!(text, "\n{BOLD}{title}{BOLD:#}\n{}", wrapped(part, "  "));
+        }
+        let _ = writeln!(text, "\n{BOLD}Documented{BOLD:#}");
+        for link in &story.documented {
+            let _ = writeln!(text, "  {}", harmless(link.trim()));
+        }
+    }
+    let _ = writeln!(text, "\n{BOLD}Cases{BOLD:#}");
+    let mut cases = suite.cases.iter().peekable();
+    while let Some(first) = cases.next() {
+        let mut count = 1;
+        while cases.next_if(|case| case.name == first.name).is_some() {
+            count += 1;
+        }
+        let times = if count == 1 { String::new() } else { format!(" {DIM}× {count}{DIM:#}") };
+        let _ = writeln!(text, "  {}{times}", first.name);
+        if let Some(about) = &first.spec.about {
+            let _ = writeln!(text, "{}", wrapped(about, "    "));
+        }
+    }
+    let _ = writeln!(text, "\nrun them: {}", invocation(suites).run(&format!("{}/*", suite.name)));
+    text
+}
+
+/// Prose in lines of at most 100 columns, each behind `indent`. Lines that a text has of its own, such as those of a
+/// formula, stay.
+fn wrapped(prose: &str, indent: &str) -> String {
+    let options = textwrap::Options::new(100).initial_indent(indent).subsequent_indent(indent);
+    textwrap::fill(&harmless(prose.trim()), options)
 }

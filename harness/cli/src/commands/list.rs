@@ -4,15 +4,20 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::args::Format;
+use crate::args::{Format, Tier};
 use crate::commands::print;
 use crate::exit::{CliError, Outcome};
 use crate::selection::Cases;
 
 /// Prints the ids of the selected cases, or, as JSON, where each is written and what its axes are.
-pub fn list(suites: &[PathBuf], filter: &[String], format: Format) -> Result<Outcome, CliError> {
+pub fn list(
+    suites: &[PathBuf],
+    filter: &[String],
+    tier: Option<Tier>,
+    format: Format,
+) -> Result<Outcome, CliError> {
     let cases = Cases::load(suites)?;
-    let selected = cases.select(filter)?;
+    let selected = cases.select(filter, Some(tier.unwrap_or(Tier::Full).into()))?;
     let text = match format {
         Format::Human => selected.iter().flat_map(|case| [case.id.as_str(), "\n"]).collect(),
         Format::Json => {
@@ -23,6 +28,7 @@ pub fn list(suites: &[PathBuf], filter: &[String], format: Format) -> Result<Out
                         "id": case.id,
                         "suite": case.suite,
                         "name": case.name,
+                        "tier": case.spec.tier.name(),
                         "axes": case.axes.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
                         "file": case.place.file,
                         "line": case.place.line,

@@ -18,14 +18,15 @@ use crate::selection::Cases;
 /// Runs cases, prints what came of it and writes `results.json`.
 pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
     let cases = Cases::load(suites)?;
-    let selected = cases.select(&args.filter)?;
+    let selected = cases.select(&args.filter, args.tier.map(Into::into))?;
     let entries = backends::select(&args.backends.names)?;
     let jobs = args
         .jobs
         .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
-    let complete = cases.own && args.filter.is_empty();
+    let all = cases.all();
+    let all = (cases.own && args.filter.is_empty()).then_some(&all[..]);
     let mut progress = Progress::new(selected.len());
-    let results = execute(&cases, &selected, &entries, jobs, complete, &mut progress)?;
+    let results = execute(&cases, &selected, &entries, jobs, all, &mut progress)?;
     progress.finish();
     let path = json::write(&results, &args.output)?;
     match args.format {
@@ -42,7 +43,7 @@ pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) ->
     let case = cases.by_id(id)?;
     let entries = backends::select(&names.names)?;
     let mut progress = Progress::new(1);
-    let results = execute(&cases, &[case], &entries, 1, false, &mut progress)?;
+    let results = execute(&cases, &[case], &entries, 1, None, &mut progress)?;
     progress.finish();
     match format {
         Format::Json => print(&json::to_string(&results))?,
@@ -63,12 +64,12 @@ fn execute(
     selected: &[&Case],
     entries: &[&'static Entry],
     jobs: usize,
-    complete: bool,
+    all: Option<&[&Case]>,
     progress: &mut Progress,
 ) -> Result<RunResults, CliError> {
-    let all = cases.all();
     let deviations = if cases.own {
-        entries.iter().map(|entry| entry.deviations(&all)).collect::<Result<Vec<_>, _>>()?
+        let known = cases.all();
+        entries.iter().map(|entry| entry.deviations(&known)).collect::<Result<Vec<_>, _>>()?
     } else {
         // Declared deviations speak of the checkout's own suites by id.
         vec![Deviations::default(); entries.len()]
@@ -82,7 +83,7 @@ fn execute(
     let options = Options {
         jobs,
         deviations: &deviations,
-        complete,
+        all,
         bncheck: env!("CARGO_PKG_VERSION"),
         flags: std::env::args().skip(1).collect(),
     };

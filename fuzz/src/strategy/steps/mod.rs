@@ -1,0 +1,8 @@
+//! What is done with the layers.
+
+mod fit;
+mod plan;
+mod states;
+
+pub use fit::{Around, fit};
+pub use plan::{input, plan};
