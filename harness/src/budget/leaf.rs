@@ -140,7 +140,11 @@ impl Leaf {
                 // The old statistics and no share of the new are the old ones, unless the new ones overflow.
                 pass.lose_running_stats(&mut self.state);
             } else {
+                let unmoved = unseen.then(|| self.state.clone());
                 pass.move_running_stats(&mut self.state, momentum, before, after);
+                if let Some(unmoved) = unmoved {
+                    self.state.may_also_be(&unmoved);
+                }
             }
         }
         let budgets = match after.tensor(Observable::Output) {

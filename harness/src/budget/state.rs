@@ -135,6 +135,14 @@ impl State {
         }
     }
 
+    /// The running statistics may have these errors as well.
+    pub fn may_also_be(&mut self, other: &State) {
+        for slot in [Slot::RunningMean, Slot::RunningVar] {
+            let errors = self.error_mut(slot).iter_mut().zip(other.error(slot));
+            errors.for_each(|(error, other)| *error = error.max(*other));
+        }
+    }
+
     pub fn zero_grad(&mut self) {
         (self.grad_weight, self.grad_bias) = (None, None);
     }
