@@ -1,12 +1,19 @@
 //! What one operation, one sum and one stored number may be off by.
 
+use std::collections::VecDeque;
+
 use bn_api::DType;
 
-use super::{Accuracy, constants};
+use super::Accuracy;
+use super::constants::{self, Constants};
 
 /// The roundings that an answer may contain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Arithmetic {
+    /// The constants of the bounds.
+    pub constants: Constants,
+    /// The type of the computation.
+    operations: DType,
     /// The unit roundoff of the computation.
     pub u: f64,
     /// The largest number of the computation.
@@ -24,7 +31,7 @@ pub(crate) struct Arithmetic {
 
 impl Arithmetic {
     /// The arithmetic of a forward on an input of this type; `layer` is that of the layer's own tensors.
-    pub fn new(input: DType, layer: DType, accuracy: Accuracy) -> Self {
+    pub fn new(input: DType, layer: DType, accuracy: Accuracy, constants: Constants) -> Self {
         let compute = if input == DType::F64 { DType::F64 } else { DType::F32 };
         let u = match (accuracy, input) {
             (Accuracy::StorageArithmetic, _) => input.unit_roundoff(),
@@ -39,7 +46,7 @@ impl Arithmetic {
             Accuracy::StatisticsRoundedToStorage => (layer.unit_roundoff(), layer.max_finite()),
             _ => (0.0, max),
         };
-        Arithmetic { u, max, tiny, configured, statistics, largest_statistic }
+        Arithmetic { constants, operations, u, max, tiny, configured, statistics, largest_statistic }
     }
 
     /// Whether an intermediate result of this magnitude may overflow.
@@ -55,56 +62,185 @@ impl Arithmetic {
 
     /// The error of a sum of these terms, relative to the sum of their magnitudes.
     ///
-    /// Rounding errors of different terms cancel like random numbers, and a sum's error grows with √n (Higham
-    /// and Mary 2019), unless terms are so alike that the partial sums are rounded the same way again and again:
-    /// then it grows with their number, as the worst case does. All terms may be alike, or many about a few
-    /// levels, as in a constant channel with an outlier: most of its squared deviations are the same.
+    /// Nothing where every partial sum is a number of the arithmetic. Otherwise rounding errors of different terms cancel
+    /// like random numbers, and a sum's error grows with √n (Higham and Mary 2019), but for what is lost one way.
     pub fn sum(self, terms: &[f64]) -> f64 {
-        let n = terms.len() as f64;
-        let random = constants::SUM_GROWTH * n.sqrt();
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
-        let alike = if constants::ALIKE_GROWTH * n > random && magnitudes.is_finite() {
-            constants::ALIKE_GROWTH * self.alike(terms, magnitudes)
-        } else {
-            0.0
-        };
-        (constants::SUM_BASE + random.max(alike)) * self.u
+        if self.sums_exactly(terms, magnitudes) {
+            return 0.0;
+        }
+        let drift = self.constants.sum_drift * self.drift(terms, magnitudes);
+        self.random(terms.len()).max(self.constants.sum_base * self.u + drift)
     }
 
-    /// How many of the terms are rounded alike where they are added up, each counted in full where its addition
-    /// may be off by a whole rounding. Adding a term is off by no more than the term itself.
-    fn alike(self, terms: &[f64], magnitudes: f64) -> f64 {
-        let n = terms.len() as f64;
-        let rounding = self.u * magnitudes;
-        let mean = terms.iter().sum::<f64>() / n;
-        let std = (terms.iter().map(|term| (term - mean) * (term - mean)).sum::<f64>() / n).sqrt();
-        if std <= constants::ALIKE * n * self.u * mean.abs() {
-            return n;
+    /// The error of a sum of n terms whose roundings cancel like random numbers, relative to the sum of magnitudes.
+    pub fn random(self, n: usize) -> f64 {
+        let block = n.min(constants::SEQUENTIAL) as f64;
+        (self.constants.sum_base + self.constants.sum_growth * block.sqrt()) * self.u
+    }
+
+    /// Whether partial sums of these terms are all numbers of the arithmetic, whichever of them are added up first: they
+    /// are multiples of some power of two, of which the arithmetic can count as many as they are together.
+    fn sums_exactly(self, terms: &[f64], magnitudes: f64) -> bool {
+        let Some(quantum) = terms.iter().filter_map(|term| last_place(*term)).reduce(f64::min) else {
+            return terms.iter().all(|term| *term == 0.0);
+        };
+        quantum >= self.tiny && magnitudes * self.u <= quantum && !self.overflows(magnitudes)
+    }
+
+    /// What a sequential sum of these terms loses because roundings go one way, relative to the sum of magnitudes.
+    ///
+    /// A partial sum is a multiple of the last place g of its own size. Adding t to it is therefore adding t rounded to
+    /// a multiple of g: what is lost depends on t alone, and terms that are alike, or in step with g as those of an even
+    /// slope can be, lose the same again and again. There is a g for each size of the partial sums, and the terms that
+    /// are added while they have it follow each other, from the front or from the back.
+    fn drift(self, terms: &[f64], magnitudes: f64) -> f64 {
+        let n = terms.len();
+        let block = n.min(constants::SEQUENTIAL);
+        let blocks = n as f64 / block as f64;
+        let largest = magnitudes / blocks;
+        if !largest.is_normal() || self.overflows(largest) {
+            return 0.0;
         }
-        let off = |term: &f64| (term.abs() / (constants::ALIKE_GROWTH * rounding)).min(1.0);
-        // Equal terms one after the other are rounded alike, run by run; different runs like random numbers.
-        let runs = terms.chunk_by(|a, b| a == b).map(|run| run.len() as f64 * off(&run[0]));
-        let of_runs = runs.map(|size| size * size).sum::<f64>().sqrt();
-        let mut sorted = terms.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        let (level, share) = (constants::LEVEL * rounding, constants::LEVEL_SHARE * n);
-        let (mut first, mut alike) = (0, 0.0);
-        while first < sorted.len() {
-            let end = first + sorted[first..].partition_point(|&term| term <= sorted[first] + level);
-            if (end - first) as f64 >= share {
-                alike += sorted[first..end].iter().map(off).sum::<f64>();
-                first = end;
-            } else {
-                first += 1;
+        let one_sign = terms.iter().all(|term| *term >= 0.0) || terms.iter().all(|term| *term <= 0.0);
+        let below = power_of_two_below(largest);
+        let mut lost = 0.0;
+        // On a grid that is finer by more than √n no more is lost than by chance, though every term be rounded by half
+        // of it.
+        for halvings in 0..=block.ilog2() / 2 {
+            let from = below / f64::from(halvings).exp2();
+            let grid = 2.0 * self.u * from;
+            // Terms of one sign take the partial sum through its size once.
+            let reach = match halvings {
+                _ if !one_sign => f64::INFINITY,
+                0 => largest - from,
+                _ => from,
+            };
+            let loss = |term: &f64| (term / grid).round_ties_even() * grid - term;
+            lost += largest_run(terms.iter().map(|term| (term.abs(), loss(term))), reach);
+            if !one_sign {
+                break;
             }
         }
-        of_runs.max(alike)
+        blocks * lost / magnitudes
+    }
+
+    /// The error of the mean of these terms in a sound algorithm, relative to the mean of their magnitudes.
+    ///
+    /// That of their sum, but for a mean that is kept up to date (Welford 1962). What it moves by is added to it on the
+    /// grid of its own size, so that what is lost is known: of value k it counts k/n, and of an even slope, on which
+    /// every value moves the mean by as much, it goes one way.
+    pub fn mean(self, terms: &[f64]) -> f64 {
+        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
+        let lost = |terms: &mut dyn Iterator<Item = f64>| {
+            let (mut mean, mut count, mut lost) = (0.0_f64, 0.0, 0.0);
+            for term in terms {
+                count += 1.0;
+                let off = (term - mean) / count;
+                mean += off;
+                let grid = 2.0 * self.u * power_of_two_below(mean);
+                if grid.is_normal() {
+                    lost += count * ((off / grid).round_ties_even() * grid - off);
+                }
+            }
+            lost.abs()
+        };
+        let drift = lost(&mut terms.iter().copied()).max(lost(&mut terms.iter().rev().copied())) / magnitudes;
+        let drift = if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 };
+        self.random(terms.len()).max(self.constants.sum_base * self.u + drift).max(self.sum(terms))
+    }
+
+    /// Whether the mean of these terms, whose sums are exact, comes out exactly of every sound algorithm: of those that
+    /// divide a sum by n or multiply it with 1/n, and of those that keep a mean up to date (Welford 1962), value by value
+    /// from the front, from the back, or every second to eighth value at a time.
+    pub fn means_exactly(self, terms: &[f64], mean: f64) -> bool {
+        let n = terms.len();
+        if !n.is_power_of_two() || self.round(mean) != mean {
+            return false;
+        }
+        let arrives = |terms: &mut dyn Iterator<Item = f64>| {
+            let updated = |(mean, count): (f64, f64), term: f64| {
+                let off = self.round(self.round(term - mean) / count);
+                (self.round(mean + off), count + 1.0)
+            };
+            terms.fold((0.0, 1.0), updated).0 == mean
+        };
+        let lanes = [1, 2, 4, 8].into_iter().filter(|lanes| lanes * 2 <= n || *lanes == 1);
+        arrives(&mut terms.iter().rev().copied())
+            && lanes.into_iter().all(|lanes| {
+                (0..lanes).all(|lane| arrives(&mut terms.iter().skip(lane).step_by(lanes).copied()))
+            })
+    }
+
+    /// Whether `(1-m)·old + m·new`, and `old + m·(new - old)`, is computed without a rounding.
+    pub fn averages_exactly(self, momentum: f64, old: f64, new: f64) -> bool {
+        let sum = |a: f64, b: f64| {
+            let sum = a + b;
+            // The error of a sum is what is left when its terms are taken away again (Knuth).
+            let of_b = sum - a;
+            let exactly = (a - (sum - of_b)) + (b - of_b) == 0.0;
+            (exactly && self.round(sum) == sum).then_some(sum)
+        };
+        let product = |a: f64, b: f64| {
+            let product = a * b;
+            (a.mul_add(b, -product) == 0.0 && self.round(product) == product).then_some(product)
+        };
+        let weighed = || sum(product(sum(1.0, -momentum)?, old)?, product(momentum, new)?);
+        let moved = || sum(old, product(momentum, sum(new, -old)?)?);
+        self.round(momentum) == momentum && weighed().is_some() && moved().is_some()
+    }
+
+    /// The number of the computation nearest to this one.
+    pub fn round(self, number: f64) -> f64 {
+        self.operations.round(number)
+    }
+
+    /// Half a unit in the last place of `value` in `dtype`.
+    pub fn storage(self, dtype: DType, value: f64) -> f64 {
+        self.constants.storage(dtype, value)
     }
 }
 
-/// Half a unit in the last place of `value` in `dtype`.
-pub(crate) fn storage(dtype: DType, value: f64) -> f64 {
-    constants::STORAGE * dtype.unit_roundoff() * value.abs() + dtype.smallest_subnormal()
+/// The largest power of two that a number is a multiple of; nothing of what is 0 or no number.
+fn last_place(number: f64) -> Option<f64> {
+    if number == 0.0 || !number.is_finite() {
+        return None;
+    }
+    let bits = number.to_bits();
+    let (exponent, fraction) = ((bits >> 52) & 0x7ff, bits & ((1 << 52) - 1));
+    let (exponent, significand) =
+        if exponent == 0 { (-1074, fraction) } else { (exponent as i32 - 1075, fraction | (1 << 52)) };
+    Some(f64::from(exponent + significand.trailing_zeros() as i32).exp2())
+}
+
+/// The largest power of two that is no larger than a normal number's magnitude.
+fn power_of_two_below(number: f64) -> f64 {
+    f64::from_bits(number.to_bits() & 0x7ff0_0000_0000_0000)
+}
+
+/// The largest magnitude of the sum of the losses of any terms that follow each other and whose magnitudes are together
+/// no larger than `reach`. Of each term its magnitude and its loss.
+fn largest_run(terms: impl Iterator<Item = (f64, f64)>, reach: f64) -> f64 {
+    // The largest difference of two sums from the first term on that are no further apart: the least and the greatest
+    // of those within reach stand in front.
+    let (mut walked, mut lost, mut largest) = (0.0_f64, 0.0_f64, 0.0_f64);
+    let mut least = VecDeque::from([(0.0, 0.0)]);
+    let mut greatest = least.clone();
+    for (magnitude, loss) in terms {
+        (walked, lost) = (walked + magnitude, lost + loss);
+        for (ends, keeps) in [(&mut least, f64::lt as fn(&f64, &f64) -> bool), (&mut greatest, f64::gt)] {
+            while ends.back().is_some_and(|(_, other)| !keeps(other, &lost)) {
+                ends.pop_back();
+            }
+            ends.push_back((walked, lost));
+            // One step more: the term that crosses the end of the reach is rounded as well.
+            while ends.len() > 1 && ends[0].0 + reach + magnitude < walked {
+                ends.pop_front();
+            }
+            largest = largest.max((lost - ends[0].1).abs());
+        }
+    }
+    largest
 }
 
 /// Whether a number this far from `value` may be infinite once it is stored.
@@ -147,4 +283,70 @@ impl Bounded {
 /// A product with a bound: 0 times an infinite bound is no bound.
 pub(crate) fn times(factor: f64, bound: f64) -> f64 {
     if bound.is_infinite() { f64::INFINITY } else { factor * bound }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn single() -> Arithmetic {
+        Arithmetic::new(DType::F32, DType::F32, Accuracy::Sound, Constants::DERIVED)
+    }
+
+    /// What a sequential sum in f32 is off by, relative to the sum of magnitudes.
+    fn lost(terms: &[f64]) -> f64 {
+        let sequential = terms.iter().fold(0.0_f32, |sum, term| sum + *term as f32);
+        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
+        (f64::from(sequential) - terms.iter().sum::<f64>()).abs() / magnitudes
+    }
+
+    #[test]
+    fn sums_of_multiples_of_a_power_of_two_are_exact() {
+        let multiples: Vec<f64> = (0..1000).map(|k| f64::from(k - 300) * 0.25).collect();
+        assert_eq!((single().sum(&multiples), lost(&multiples)), (0.0, 0.0));
+        assert!(single().sum(&[16_777_216.0, 1.0]) > 0.0);
+        assert!(single().sum(&[0.1; 3]) > 0.0);
+        assert_eq!(single().sum(&[0.0, -0.0]), 0.0);
+        assert!(single().sum(&[f64::NAN, 1.0]) > 0.0);
+    }
+
+    #[test]
+    fn what_goes_one_way_is_known() {
+        // Constants, two levels, and an even slope that is in step with the grid.
+        let slope = |from: f64, to: f64, n: usize| -> Vec<f64> {
+            (0..n).map(|k| f64::from((from + (to - from) * k as f64 / (n - 1) as f64) as f32)).collect()
+        };
+        let f32s = |value: f32, n: usize| vec![f64::from(value); n];
+        let levels = [f32s(0.1, 20_000), f32s(3.3, 300), f32s(0.7, 20_000)].concat();
+        for terms in [f32s(0.1, 60_000), f32s(1.3, 5_000), levels, slope(-100.0, 0.1, 1935)] {
+            let (lost, allowed) = (lost(&terms), single().sum(&terms));
+            assert!(lost > single().random(terms.len()) * 0.5, "{lost} is nothing to speak of");
+            assert!(lost <= allowed && allowed <= 8.0 * lost, "{lost} of {allowed}");
+        }
+    }
+
+    #[test]
+    fn a_sequential_sum_of_two_million_is_not_sound() {
+        let terms = vec![100.5; 2_000_000];
+        assert!(lost(&terms) > 2.0 * single().sum(&terms));
+    }
+
+    #[test]
+    fn means_come_out_exactly_where_pairs_cancel_at_every_distance() {
+        // The Thue-Morse sequence of signs: every second to eighth term is a Thue-Morse sequence again.
+        let signs = |k: u32| if k.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+        let mirrored: Vec<f64> = (0..64).map(|k| 96.0 + 0.5 * signs(k)).collect();
+        assert!(single().means_exactly(&mirrored, 96.0));
+        let sorted: Vec<f64> = (0..64).map(|k| if k < 32 { 96.5 } else { 95.5 }).collect();
+        assert!(!single().means_exactly(&sorted, 96.0));
+        assert!(single().means_exactly(&[0.1_f32; 8].map(f64::from), f64::from(0.1_f32)));
+        assert!(!single().means_exactly(&[3.0; 3], 3.0), "1/3 is rounded");
+    }
+
+    #[test]
+    fn averages_are_exact_in_both_forms_or_not_at_all() {
+        assert!(single().averages_exactly(0.5, 3.0, 96.0));
+        assert!(!single().averages_exactly(0.1, 3.0, 96.0));
+        assert!(!single().averages_exactly(0.5, 1e8, 1.5));
+    }
 }

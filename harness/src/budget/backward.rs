@@ -3,8 +3,8 @@
 use bn_api::{DType, Observable, Slot, Tensor};
 use bn_cases::case::LayerMode;
 
-use super::arithmetic::{Bounded, storage, stored_as_infinite, times};
-use super::constants;
+use super::arithmetic::{Bounded, stored_as_infinite, times};
+use super::constants::Constants;
 use super::forward::Pass;
 use super::state::{Accumulated, State, View};
 
@@ -27,10 +27,10 @@ pub(crate) fn go_back(
 ) -> Vec<Bounded> {
     let sums: Vec<Sums> = (0..pass.layout.count).map(|channel| sums(pass, dy, channel)).collect();
     let own: Vec<Bounded> = (0..dy.len()).map(|index| grad_input(pass, &sums, dy, index)).collect();
-    let dtype = pass.dtype;
+    let (dtype, constants) = (pass.dtype, pass.arithmetic.constants);
     if let Some(total) = after.tensor(Observable::GradInput) {
         let total = total.values();
-        accumulate(&mut pass.grad_input, &own, &total, dtype, pass.backwards == 0);
+        accumulate(constants, &mut pass.grad_input, &own, &total, dtype, pass.backwards == 0);
         lose_infinite(&mut pass.grad_input, &total, dtype);
     }
     pass.backwards += 1;
@@ -54,24 +54,31 @@ pub(crate) fn go_back(
         let sum = |(index, added): (usize, &Bounded)| seen.get(index).copied().unwrap_or(0.0) + added.value;
         let unseen = || added.iter().enumerate().map(sum).collect();
         let total = after.tensor(name).map_or_else(unseen, Tensor::values);
-        accumulate(errors, &added, &total, dtype, first);
+        accumulate(constants, errors, &added, &total, dtype, first);
         lose_infinite(errors, &total, dtype);
         *seen = total;
     }
     let stored = |gradient: Bounded| {
         let Bounded { value, error } = gradient;
         let error = if stored_as_infinite(dtype, value, error) { f64::INFINITY } else { error };
-        Bounded::made_of(&[Bounded { value, error }], value, error + storage(dtype, value))
+        Bounded::made_of(&[Bounded { value, error }], value, error + constants.storage(dtype, value))
     };
     own.into_iter().map(stored).collect()
 }
 
 /// Adds one backward's gradient to what has accumulated. The first is stored as it is; later ones are stored,
 /// added, and stored again.
-fn accumulate(errors: &mut [f64], added: &[Bounded], total: &[f64], dtype: DType, first: bool) {
+fn accumulate(
+    constants: Constants,
+    errors: &mut [f64],
+    added: &[Bounded],
+    total: &[f64],
+    dtype: DType,
+    first: bool,
+) {
     for (index, (error, added)) in errors.iter_mut().zip(added).enumerate() {
-        let of_its_own = if first { 0.0 } else { storage(dtype, added.value) };
-        let sum = *error + added.error + of_its_own + storage(dtype, total[index]);
+        let of_its_own = if first { added.error } else { constants.stored(dtype, added.value, added.error) };
+        let sum = constants.stored(dtype, total[index], *error + of_its_own);
         let infinite = !first && stored_as_infinite(dtype, added.value, added.error);
         let before = Bounded { value: 0.0, error: if infinite { f64::INFINITY } else { *error } };
         *error = Bounded::made_of(&[before, *added], total[index], sum).error;
@@ -140,8 +147,8 @@ fn grad_input(pass: &Pass, sums: &[Sums], dy: &[Bounded], index: usize) -> Bound
         (of_dy, dy.abs())
     };
     let scale = gamma.abs() * channel.invstd;
-    let rounding =
-        constants::GRADIENT * pass.arithmetic.u * terms + channel.invstd_error * bracket.value.abs();
+    let rounding = pass.arithmetic.constants.gradient * pass.arithmetic.u * terms
+        + channel.invstd_error * bracket.value.abs();
     // Products of gamma, 1/sqrt(var + eps) and the bracket, in whatever order two of them come first. What falls
     // below the normal numbers then is multiplied by the third.
     let invstd = channel.invstd;

@@ -1,54 +1,101 @@
-//! The constants of the budgets: one reviewed place, a reason each.
+//! The constants of the budgets: one reviewed table, a reason each. `docs/error-budgets.md` derives the forms that they
+//! stand in; `bncheck budgets` prints how much of each the sound implementations need.
 
-/// Error of a sum of few terms, in units roundoff of the sum of magnitudes. Measured: every stable algorithm
-/// stays below 4 for tree sums whatever the conditioning, below 8.3 at n = 64…1024 sequentially; 8 leaves
-/// room for the fused and reordered forms.
-pub const SUM_BASE: f64 = 8.0;
+use bn_api::DType;
 
-/// Growth of a sum's error with √n. Sequential sums measure √n/2 (Higham and Mary 2019 derive √n with a
-/// constant of probability); 1 is twice that.
-pub const SUM_GROWTH: f64 = 1.0;
+/// Defines [`Constants`], their derived values, and the table of their names and reasons, which are their comments.
+macro_rules! constants {
+    ($($(#[doc = $reason:literal])+ $name:ident = $value:literal;)+) => {
+        /// The constants of the budgets.
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub struct Constants {
+            $($(#[doc = $reason])+ pub $name: f64,)+
+        }
 
-/// Terms count as alike when their spread is below this many roundings of their whole sum: the partial sums
-/// then fall on the same side of the grid over and over.
-pub const ALIKE: f64 = 1.0;
+        impl Constants {
+            /// Those that answers are judged by.
+            pub const DERIVED: Constants = Constants { $($name: $value,)+ };
 
-/// Terms lie on one level when they are this near to each other, in roundings of the whole sum: a quarter
-/// leaves no room for them to fall on different sides of the grid.
-pub const LEVEL: f64 = 0.25;
+            /// Every constant's name, with its reason.
+            pub const TABLE: &[(&str, &str)] = &[$((stringify!($name), concat!($($reason),+)),)+];
 
-/// The share of the terms that makes a level count. Smaller groups about several levels are rounded in
-/// different directions, and of terms that are spread smoothly no such share lies on one level below n ≈ 10⁶.
-pub const LEVEL_SHARE: f64 = 0.125;
+            /// A constant by its name.
+            pub fn get(self, name: &str) -> Option<f64> {
+                match name {
+                    $(stringify!($name) => Some(self.$name),)+
+                    _ => None,
+                }
+            }
 
-/// Growth of the error of a sequential sum of terms that are alike, with n: each of n additions rounds a
-/// partial sum of n/2 terms on average by at most u (Higham 2002, §4.2).
-pub const ALIKE_GROWTH: f64 = 0.5;
+            /// The same, but for one constant, which is multiplied by `factor`. Nothing where there is none of this name.
+            #[must_use]
+            pub fn scaled(self, name: &str, factor: f64) -> Option<Self> {
+                let mut scaled = self;
+                match name {
+                    $(stringify!($name) => scaled.$name *= factor,)+
+                    _ => return None,
+                }
+                Some(scaled)
+            }
+        }
+    };
+}
 
-/// Roundings of `gamma·xhat + beta`: a product, a sum, and one more where the form is folded into `x·a + b`.
-pub const AFFINE: f64 = 4.0;
+constants! {
+    /// Error of a sum of few terms, in units roundoff of the sum of magnitudes. Every stable algorithm stays below 4 for
+    /// tree sums whatever the conditioning, below 8.3 at n = 64…1024 sequentially.
+    sum_base = 8.0;
 
-/// Roundings of `(x - mean)·invstd` where nothing is summed: the folded form rounds `x·a`, `mean·a`, `a` and
-/// their difference, each of the size of its operands.
-pub const NORMALISE: f64 = 6.0;
+    /// Growth of a sum's error with √n, n up to the limit of sequential sums. They measure √n/2 (Higham and Mary 2019
+    /// derive √n with a constant of probability).
+    sum_growth = 1.0;
 
-/// Roundings of an inverse square root: sum, root, quotient, and the rounding of eps.
-pub const INVERSE_STD: f64 = 4.0;
+    /// Share of the roundings that are known to go one way: the sum of what each term loses on the grid of the partial
+    /// sums is lost by a sequential sum, no more and no less.
+    sum_drift = 1.0;
 
-/// Of statistics that are rounded to storage: roundings of the inverse standard deviation, in unit roundoffs of that
-/// type. The sum of squares and the variance are rounded before it, and half of each enters through the root.
-pub const ROUNDED_INVERSE_STD: f64 = 2.0;
+    /// Roundings of `gamma·xhat + beta`: a product, a sum, and one more where the form is folded into `x·a + b`.
+    affine = 4.0;
 
-/// Roundings of `(1-m)·old + m·new` and of `p - lr·g`: two products, a sum, the rounding of m, of 1-m and of
-/// n/(n-1).
-pub const UPDATE: f64 = 6.0;
+    /// Roundings of `(x - mean)·invstd` where nothing is summed: the folded form rounds `x·a`, `mean·a`, `a` and
+    /// their difference, each of the size of its operands.
+    normalise = 6.0;
 
-/// Roundings of the three terms of the input's gradient and of their products.
-pub const GRADIENT: f64 = 8.0;
+    /// Roundings of an inverse square root: sum, root, quotient, and the rounding of eps.
+    inverse_std = 4.0;
 
-/// Rounding to storage, in unit roundoffs: one rounding to nearest, and a little for the second one that a
-/// result in a wider type has had.
-pub const STORAGE: f64 = 1.01;
+    /// Of statistics that are rounded to storage: roundings of the inverse standard deviation, in unit roundoffs of that
+    /// type. The sum of squares and the variance are rounded before it, and half of each enters through the root.
+    rounded_inverse_std = 2.0;
+
+    /// Roundings of `(1-m)·old + m·new` and of `p - lr·g`: two products, a sum, the rounding of m, of 1-m and of
+    /// n/(n-1).
+    update = 6.0;
+
+    /// Roundings of the three terms of the input's gradient and of their products.
+    gradient = 8.0;
+
+    /// Rounding to storage, in unit roundoffs: one rounding to nearest, and a little for the second one that a
+    /// result in a wider type has had.
+    storage = 1.01;
+}
+
+impl Constants {
+    /// Half a unit in the last place of `value` in `dtype`.
+    pub(crate) fn storage(self, dtype: DType, value: f64) -> f64 {
+        self.storage * dtype.unit_roundoff() * value.abs() + dtype.smallest_subnormal()
+    }
+
+    /// How far a number is that is stored in `dtype`, of one that may be off by `error` before.
+    pub(crate) fn stored(self, dtype: DType, value: f64, error: f64) -> f64 {
+        if error == 0.0 && dtype.round(value) == value { 0.0 } else { error + self.storage(dtype, value) }
+    }
+}
+
+/// How many terms a sequential sum may have and be sound. One in f32 of more terms of one sign drifts by a share of
+/// the result, and stands still from 2^24 of them on; a sound implementation of long sums begins a new one after at most
+/// as many, and adds those up.
+pub const SEQUENTIAL: usize = 1 << 16;
 
 /// For f64 cases the oracle's own error is of the size of a contestant's.
 pub const F64_ORACLE_SHARE: f64 = 2.0;

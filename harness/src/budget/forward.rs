@@ -2,8 +2,7 @@
 
 use bn_api::{Channels, DType, Observable, Slot, Wanted};
 
-use super::arithmetic::{Arithmetic, Bounded, storage, stored_as_infinite, times};
-use super::constants;
+use super::arithmetic::{Arithmetic, Bounded, stored_as_infinite, times};
 use super::state::{PerChannel, State, View};
 
 /// What a layer runs on: the input of the model, or the output of the layer before.
@@ -64,6 +63,8 @@ pub(crate) struct Channel {
     pub invstd_error: f64,
     /// Error of a sum over the channel's values, relative to the sum of their magnitudes.
     growth: f64,
+    /// Whether every sound algorithm finds the mean without a rounding.
+    exact: bool,
     /// By how much the errors of the input may move the mean.
     shift: f64,
     /// By what share they may change the standard deviation.
@@ -146,16 +147,17 @@ impl Pass {
         let error = if self.use_batch_stats {
             // The mean's error over the standard deviation, and the variance's: flat in kappa, in this unit, for
             // every stable algorithm.
-            let own = channel.growth * (1.0 + channel.kappa) * xhat.abs().max(1.0);
+            let kappa = if channel.exact { 0.0 } else { channel.kappa };
+            let own = channel.growth * (1.0 + kappa) * xhat.abs().max(1.0);
             // What comes in with the input moves numerator and denominator.
             own + channel.invstd * (self.input_error(index) + channel.shift) + xhat.abs() * channel.stretch
         } else {
-            let operands = constants::NORMALISE * u * (x.abs() + channel.mean.abs());
+            let operands = self.arithmetic.constants.normalise * u * (x.abs() + channel.mean.abs());
             channel.invstd * (operands + channel.mean_error + self.input_error(index))
                 + xhat.abs() * channel.invstd_error
         };
-        let rounded_statistics =
-            self.arithmetic.statistics * (channel.kappa + constants::ROUNDED_INVERSE_STD * xhat.abs());
+        let rounded_statistics = self.arithmetic.statistics
+            * (channel.kappa + self.arithmetic.constants.rounded_inverse_std * xhat.abs());
         let operands = if self.use_batch_stats {
             xhat.abs()
         } else {
@@ -203,13 +205,13 @@ impl Pass {
                     + times(xhat.abs(), gamma_error)
                     + times(gamma_error, xhat_error);
                 // Of the folded form the factor a may lie below the normal numbers, and the products as well.
-                let underflow =
-                    self.arithmetic.tiny * (constants::AFFINE + self.input[index].abs() + stats.mean.abs());
+                let underflow = self.arithmetic.tiny
+                    * (self.arithmetic.constants.affine + self.input[index].abs() + stats.mean.abs());
                 let error = passed_on
                     + underflow
                     + beta_error
-                    + constants::AFFINE * u * (scaled.abs() + beta.abs())
-                    + storage(dtype, exact);
+                    + self.arithmetic.constants.affine * u * (scaled.abs() + beta.abs())
+                    + self.arithmetic.storage(dtype, exact);
                 let parts = [(xhat, xhat_error), (gamma, gamma_error), (beta, beta_error)];
                 let parts = parts.map(|(value, error)| Bounded { value, error });
                 (exact, Bounded::made_of(&parts, exact, error).error)
@@ -267,14 +269,19 @@ impl Pass {
                     // Where the update is done in the storage type, momentum itself is rounded to it. What it is off
                     // by, 1 - momentum is off by as well, however small that is.
                     let old = Bounded { value: old.value(channel), error: errors[channel] };
-                    let rounding = constants::UPDATE
+                    let rounding = self.arithmetic.constants.update
                         * (u + self.arithmetic.statistics)
                         * (kept * old.value.abs() + momentum.abs() * value.abs())
                         + self.arithmetic.configured(momentum) * old.value.abs()
                         + self.arithmetic.tiny;
                     let passed_on = if momentum == 0.0 { 0.0 } else { momentum.abs() * error };
                     let new = new.value(channel);
-                    let moved = kept * old.error + passed_on + rounding + storage(dtype, new);
+                    let exactly = error == 0.0
+                        && old.error == 0.0
+                        && self.arithmetic.averages_exactly(momentum, old.value, value);
+                    let rounding = if exactly { 0.0 } else { rounding };
+                    let moved =
+                        self.arithmetic.constants.stored(dtype, new, kept * old.error + passed_on + rounding);
                     let moved = Bounded::made_of(&[old, Bounded { value, error }], new, moved).error;
                     errors[channel] =
                         if stored_as_infinite(dtype, new, moved) { f64::INFINITY } else { moved };
@@ -303,15 +310,20 @@ impl Channel {
         let terms: Vec<f64> = layout.indices(channel).map(|index| values[index]).collect();
         let squares: Vec<f64> = terms.iter().map(|x| (x - mean) * (x - mean)).collect();
         let var = squares.iter().sum::<f64>() / n;
-        let (growth_of_mean, growth_of_var) = (arithmetic.sum(&terms), arithmetic.sum(&squares));
+        let exact = arithmetic.sum(&terms) == 0.0 && arithmetic.means_exactly(&terms, mean);
+        let growth_of_mean = if exact { 0.0 } else { arithmetic.mean(&terms) };
+        // Where squares are added up exactly, a variance that is kept up to date adds up other terms.
+        let growth_of_var = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
         let growth = growth_of_mean.max(growth_of_var);
         // The mean of |x| is at most the root of the mean of x².
         let magnitude = (mean * mean + var).sqrt();
         let off = growth_of_mean * magnitude;
-        let mean_error = off + arithmetic.statistics * mean.abs() + arithmetic.tiny;
-        // Two passes about a mean that is off by δ give var + δ²; the sum itself adds its own error. A square
-        // may fall below the smallest number of the arithmetic.
-        let var_error = 2.0 * growth_of_var * var + off * off + arithmetic.tiny;
+        let tiny = if exact { 0.0 } else { arithmetic.tiny };
+        let mean_error = off + arithmetic.statistics * mean.abs() + tiny;
+        // Two passes about a mean that is off by δ give var + δ²; the sum itself adds its own error. Deviations from
+        // means that are kept up to date, or of blocks, are each off by as much as those means are, which are stored
+        // rounded (Chan, Golub, LeVeque 1983). A square may fall below the smallest number of the arithmetic.
+        let var_error = 2.0 * growth_of_var * var + 2.0 * off * var.sqrt() + off * off + arithmetic.tiny;
         // Of finite values even the sums here may overflow, in f64.
         let finite = terms.iter().all(|x| x.is_finite());
         let sum = n * (var + off * off + mean.abs());
@@ -333,7 +345,16 @@ impl Channel {
         let degenerate = spread > 0.0 && spread >= 0.5 * (var + eps).abs();
         let stats = Channel::with(arithmetic, eps, mean, var, var_error);
         let may_overflow = sums_overflow || degenerate || shift.is_infinite() || stats.may_overflow;
-        Channel { mean_error: mean_error + shift, var_error, growth, shift, stretch, may_overflow, ..stats }
+        Channel {
+            mean_error: mean_error + shift,
+            var_error,
+            growth,
+            exact,
+            shift,
+            stretch,
+            may_overflow,
+            ..stats
+        }
     }
 
     /// The running statistics, each with the error it carries.
@@ -359,9 +380,10 @@ impl Channel {
             mean_error: 0.0,
             var_error: 0.0,
             invstd_error: 0.5 * var_error / (var + eps)
-                + constants::INVERSE_STD * arithmetic.u
-                + constants::ROUNDED_INVERSE_STD * arithmetic.statistics,
+                + arithmetic.constants.inverse_std * arithmetic.u
+                + arithmetic.constants.rounded_inverse_std * arithmetic.statistics,
             growth: 0.0,
+            exact: false,
             shift: 0.0,
             stretch: 0.0,
             may_overflow: invstd.is_finite() && invstd > arithmetic.largest_statistic,

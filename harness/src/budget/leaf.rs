@@ -3,11 +3,12 @@
 use bn_api::{DType, LayerConfig, Observable, Setting, Slot, StepAnswer};
 use bn_cases::case::LayerMode;
 
-use super::arithmetic::{Arithmetic, Bounded, storage, stored_as_infinite};
+use super::arithmetic::{Arithmetic, Bounded, stored_as_infinite};
 use super::backward;
+use super::constants::Constants;
 use super::forward::{Incoming, Pass};
 use super::state::{Accumulated, State, View, observable};
-use super::{Accuracy, Budgets, budget, constants};
+use super::{Accuracy, Budgets, budget};
 
 /// How a forward is run.
 #[derive(Clone, Copy)]
@@ -25,11 +26,13 @@ pub(crate) struct Leaf {
     config: LayerConfig,
     pub state: State,
     pub pass: Option<Pass>,
+    constants: Constants,
 }
 
 impl Leaf {
-    pub fn new(config: &LayerConfig) -> Self {
-        Leaf { path: config.path.clone(), config: config.clone(), state: State::new(config), pass: None }
+    pub fn new(config: &LayerConfig, constants: Constants) -> Self {
+        let state = State::new(config, constants);
+        Leaf { path: config.path.clone(), config: config.clone(), state, pass: None, constants }
     }
 
     pub fn features(&self) -> usize {
@@ -116,7 +119,8 @@ impl Leaf {
         let has = |name| before.tensor(name).is_some();
         let (has_mean, has_var) = (has(Observable::RunningMean), has(Observable::RunningVar));
         let use_batch_stats = mode.training || !(has_mean || has_var);
-        let arithmetic = Arithmetic::new(input.dtype, self.first_dtype(input.dtype, before), accuracy);
+        let arithmetic =
+            Arithmetic::new(input.dtype, self.first_dtype(input.dtype, before), accuracy, self.constants);
         let (shape, dtype) = (input.shape.clone(), self.output_dtype(&input, before));
         let input_requires_grad = input.requires_grad;
         let mut pass = Pass::new(self.config.eps, arithmetic, input, use_batch_stats, before, &self.state);
@@ -206,6 +210,7 @@ impl Leaf {
         if self.state.grad_weight.is_some() {
             self.touch(Slot::Weight);
         }
+        let constants = self.constants;
         let dtypes = [Slot::Weight, Slot::Bias].map(|slot| self.state.dtype(slot));
         let State { weight, bias, grad_weight, grad_bias, .. } = &mut self.state;
         let pairs = [
@@ -216,14 +221,15 @@ impl Leaf {
             let of = |answer| View { answer, path: &self.path }.tensor(name);
             let (Some(old), Some(new), Some(grad)) = (of(before), of(after), grad) else { continue };
             // The optimizer computes in the parameter's type, halves in f32.
-            let arithmetic = Arithmetic::new(dtype, dtype, accuracy);
+            let arithmetic = Arithmetic::new(dtype, dtype, accuracy, constants);
             for (channel, error) in error.iter_mut().enumerate() {
                 let (old, new) = (old.value(channel), new.value(channel));
                 let moved = (old - new).abs();
-                let rounding = constants::UPDATE * arithmetic.u * (old.abs() + moved) + storage(dtype, moved);
+                let rounding =
+                    constants.update * arithmetic.u * (old.abs() + moved) + constants.storage(dtype, moved);
                 // A learning rate of 0 does not undo that a gradient is infinite.
                 let grad = Bounded { value: grad.seen[channel], error: grad.errors[channel] };
-                let sum = *error + lr.abs() * grad.error + rounding + storage(dtype, new);
+                let sum = *error + lr.abs() * grad.error + rounding + constants.storage(dtype, new);
                 let old = Bounded { value: old, error: *error };
                 let sum = Bounded::made_of(&[old, grad], new, sum).error;
                 let overflows = moved.is_finite() && arithmetic.overflows(moved);

@@ -21,6 +21,7 @@ use bn_api::{Action, DType, ErrorClass, Input, Observable, Request, Slot, StepAn
 use bn_cases::case::{Dictionary, Modes, is_within};
 
 use arithmetic::Bounded;
+pub use constants::Constants;
 use forward::Incoming;
 use leaf::{Call, Leaf};
 use state::{PerChannel, View, observable};
@@ -72,7 +73,17 @@ impl TensorBudget {
 impl CaseBudget {
     /// Derives the budgets from the case's data and the exact answers.
     pub fn derive(request: &Request, exact: &[StepAnswer], accuracy: Accuracy) -> Self {
-        let mut deriver = Deriver::new(request, accuracy);
+        Self::derive_with(request, exact, accuracy, Constants::DERIVED)
+    }
+
+    /// The same with other constants than those that answers are judged by.
+    pub fn derive_with(
+        request: &Request,
+        exact: &[StepAnswer],
+        accuracy: Accuracy,
+        constants: Constants,
+    ) -> Self {
+        let mut deriver = Deriver::new(request, accuracy, constants);
         let mut steps = Vec::with_capacity(exact.len());
         for (step, answer) in exact.iter().enumerate() {
             let before = step.checked_sub(1).map_or(answer, |before| &exact[before]);
@@ -116,10 +127,10 @@ struct Saved {
 }
 
 impl Deriver {
-    fn new(request: &Request, accuracy: Accuracy) -> Self {
+    fn new(request: &Request, accuracy: Accuracy, constants: Constants) -> Self {
         Deriver {
             accuracy,
-            leaves: request.layers.iter().map(Leaf::new).collect(),
+            leaves: request.layers.iter().map(|layer| Leaf::new(layer, constants)).collect(),
             modes: Modes::new(request.layers.iter().map(|layer| layer.path.as_str())),
             run: Vec::new(),
             saved: Vec::new(),

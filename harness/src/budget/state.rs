@@ -2,7 +2,8 @@
 
 use bn_api::{DType, LayerConfig, Observable, Slot, StepAnswer, Tensor};
 
-use super::arithmetic::{storage, stored_as_infinite};
+use super::arithmetic::stored_as_infinite;
+use super::constants::Constants;
 
 /// One bound a channel.
 pub(crate) type PerChannel = Vec<f64>;
@@ -43,6 +44,7 @@ pub(crate) struct State {
     pub grad_bias: Option<Accumulated>,
     /// Types, in the order of [`Slot::ALL`].
     dtypes: [DType; 4],
+    constants: Constants,
 }
 
 /// A gradient that has accumulated.
@@ -55,7 +57,7 @@ pub(crate) struct Accumulated {
 
 impl State {
     /// A new layer: its contents are given, or constants, and exact.
-    pub fn new(layer: &LayerConfig) -> Self {
+    pub fn new(layer: &LayerConfig, constants: Constants) -> Self {
         let exact = vec![0.0; layer.features];
         State {
             running_mean: exact.clone(),
@@ -65,6 +67,7 @@ impl State {
             grad_weight: None,
             grad_bias: None,
             dtypes: Slot::ALL.map(|slot| layer.dtype_of(slot)),
+            constants,
         }
     }
 
@@ -104,14 +107,14 @@ impl State {
     /// New elements, of a tensor of type `from` that may be off by `errors`, rounded to the slot's own type. `after`
     /// holds them exactly, and not rounded.
     pub fn copy(&mut self, slot: Slot, from: DType, errors: &[f64], after: &Tensor) {
-        let dtype = self.dtype(slot);
+        let (dtype, constants) = (self.dtype(slot), self.constants);
         let one = |(&error, value): (&f64, f64)| {
             if from == dtype || dtype.round(value) == value && error == 0.0 {
                 error
             } else if error.is_infinite() || stored_as_infinite(dtype, value, error) {
                 f64::INFINITY
             } else {
-                error + storage(dtype, value)
+                error + constants.storage(dtype, value)
             }
         };
         *self.error_mut(slot) = errors.iter().zip(after.values()).map(one).collect();
@@ -120,15 +123,16 @@ impl State {
     /// Rounds a slot's elements, which `before` holds exactly, and their gradients to another type.
     pub fn cast(&mut self, slot: Slot, to: DType, before: &Tensor) {
         self.dtypes[slot as usize] = to;
+        let constants = self.constants;
         let errors = self.error(slot).clone();
-        *self.error_mut(slot) = rounded(to, &errors, &before.values());
+        *self.error_mut(slot) = rounded(self.constants, to, &errors, &before.values());
         let grad = match slot {
             Slot::Weight => &mut self.grad_weight,
             Slot::Bias => &mut self.grad_bias,
             Slot::RunningMean | Slot::RunningVar => return,
         };
         if let Some(Accumulated { errors, seen }) = grad {
-            *errors = rounded(to, errors, seen);
+            *errors = rounded(constants, to, errors, seen);
             for value in seen.iter_mut() {
                 *value = to.round(*value);
             }
@@ -150,14 +154,14 @@ impl State {
 
 /// The errors of numbers that may be off by `errors` and are then rounded: the exact one and the answer may be rounded
 /// apart. What is exact is rounded the same everywhere, and so is what is too large for the type.
-fn rounded(dtype: DType, errors: &[f64], values: &[f64]) -> PerChannel {
+fn rounded(constants: Constants, dtype: DType, errors: &[f64], values: &[f64]) -> PerChannel {
     let one = |(&error, &value): (&f64, &f64)| {
         if error == 0.0 || dtype.round((value.abs() - error).max(0.0)).is_infinite() {
             0.0
         } else if error.is_infinite() || stored_as_infinite(dtype, value, error) {
             f64::INFINITY
         } else {
-            error + 2.0 * storage(dtype, value)
+            error + 2.0 * constants.storage(dtype, value)
         }
     };
     errors.iter().zip(values).map(one).collect()
