@@ -102,25 +102,26 @@ impl Arithmetic {
         if !largest.is_normal() || self.overflows(largest) {
             return 0.0;
         }
-        let one_sign = terms.iter().all(|term| *term >= 0.0) || terms.iter().all(|term| *term <= 0.0);
         let below = power_of_two_below(largest);
-        let mut lost = 0.0;
+        // Terms that are mostly of one sign take the partial sum through each size once, and what is lost at each adds
+        // up. Of others nothing is known but that it may stay at one.
+        let sum = terms.iter().sum::<f64>().abs();
+        let passes_once = sum * 4.0 > magnitudes;
+        let detour = magnitudes / sum;
+        let mut lost = 0.0_f64;
         // On a grid that is finer by more than √n no more is lost than by chance, though every term be rounded by half
         // of it.
         for halvings in 0..=block.ilog2() / 2 {
             let from = below / f64::from(halvings).exp2();
             let grid = 2.0 * self.u * from;
-            // Terms of one sign take the partial sum through its size once.
             let reach = match halvings {
-                _ if !one_sign => f64::INFINITY,
-                0 => largest - from,
-                _ => from,
+                _ if !passes_once => f64::INFINITY,
+                0 => (largest - from) * detour,
+                _ => from * detour,
             };
             let loss = |term: &f64| (term / grid).round_ties_even() * grid - term;
-            lost += largest_run(terms.iter().map(|term| (term.abs(), loss(term))), reach);
-            if !one_sign {
-                break;
-            }
+            let run = largest_run(terms.iter().map(|term| (term.abs(), loss(term))), reach);
+            lost = if passes_once { lost + run } else { lost.max(run) };
         }
         blocks * lost / magnitudes
     }
@@ -128,26 +129,24 @@ impl Arithmetic {
     /// The error of the mean of these terms in a sound algorithm, relative to the mean of their magnitudes.
     ///
     /// That of their sum, but for a mean that is kept up to date (Welford 1962). What it moves by is added to it on the
-    /// grid of its own size, so that what is lost is known: of value k it counts k/n, and of an even slope, on which
-    /// every value moves the mean by as much, it goes one way.
-    pub fn mean(self, terms: &[f64]) -> f64 {
+    /// grid of its own size, and what is lost goes one way where every value moves the mean by as much, as on an even
+    /// slope. It is known by doing it, from the front and from the back.
+    pub fn mean(self, terms: &[f64], mean: f64) -> f64 {
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
-        let lost = |terms: &mut dyn Iterator<Item = f64>| {
-            let (mut mean, mut count, mut lost) = (0.0_f64, 0.0, 0.0);
-            for term in terms {
-                count += 1.0;
-                let off = (term - mean) / count;
-                mean += off;
-                let grid = 2.0 * self.u * power_of_two_below(mean);
-                if grid.is_normal() {
-                    lost += count * ((off / grid).round_ties_even() * grid - off);
-                }
-            }
-            lost.abs()
-        };
-        let drift = lost(&mut terms.iter().copied()).max(lost(&mut terms.iter().rev().copied())) / magnitudes;
+        let lost = |terms: &mut dyn Iterator<Item = f64>| (self.kept_up_to_date(terms) - mean).abs();
+        let drift = lost(&mut terms.iter().copied()).max(lost(&mut terms.iter().rev().copied()));
+        let drift = drift * terms.len() as f64 / magnitudes;
         let drift = if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 };
         self.random(terms.len()).max(self.constants.sum_base * self.u + drift).max(self.sum(terms))
+    }
+
+    /// The mean of these terms as Welford has it: m += (x - m)/k.
+    fn kept_up_to_date(self, terms: &mut dyn Iterator<Item = f64>) -> f64 {
+        let updated = |(mean, count): (f64, f64), term: f64| {
+            let off = self.round(self.round(term - mean) / count);
+            (self.round(mean + off), count + 1.0)
+        };
+        terms.fold((0.0, 1.0), updated).0
     }
 
     /// Whether the mean of these terms, whose sums are exact, comes out exactly of every sound algorithm: of those that
@@ -158,13 +157,7 @@ impl Arithmetic {
         if !n.is_power_of_two() || self.round(mean) != mean {
             return false;
         }
-        let arrives = |terms: &mut dyn Iterator<Item = f64>| {
-            let updated = |(mean, count): (f64, f64), term: f64| {
-                let off = self.round(self.round(term - mean) / count);
-                (self.round(mean + off), count + 1.0)
-            };
-            terms.fold((0.0, 1.0), updated).0 == mean
-        };
+        let arrives = |terms: &mut dyn Iterator<Item = f64>| self.kept_up_to_date(terms) == mean;
         let lanes = [1, 2, 4, 8].into_iter().filter(|lanes| lanes * 2 <= n || *lanes == 1);
         arrives(&mut terms.iter().rev().copied())
             && lanes.into_iter().all(|lanes| {
@@ -334,7 +327,7 @@ mod tests {
     #[test]
     fn means_come_out_exactly_where_pairs_cancel_at_every_distance() {
         // The Thue-Morse sequence of signs: every second to eighth term is a Thue-Morse sequence again.
-        let signs = |k: u32| if k.count_ones() % 2 == 0 { 1.0 } else { -1.0 };
+        let signs = |k: u32| if k.count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
         let mirrored: Vec<f64> = (0..64).map(|k| 96.0 + 0.5 * signs(k)).collect();
         assert!(single().means_exactly(&mirrored, 96.0));
         let sorted: Vec<f64> = (0..64).map(|k| if k < 32 { 96.5 } else { 95.5 }).collect();

@@ -57,6 +57,9 @@ constants! {
     /// Roundings of `gamma·xhat + beta`: a product, a sum, and one more where the form is folded into `x·a + b`.
     affine = 4.0;
 
+    /// Roundings of `(x - mean)·invstd` with the batch's statistics: a difference and a product.
+    standardise = 3.0;
+
     /// Roundings of `(x - mean)·invstd` where nothing is summed: the folded form rounds `x·a`, `mean·a`, `a` and
     /// their difference, each of the size of its operands.
     normalise = 6.0;

@@ -61,14 +61,6 @@ pub(crate) struct Channel {
     var_error: f64,
     /// Bound on the relative error of `invstd`.
     pub invstd_error: f64,
-    /// Error of a sum over the channel's values, relative to the sum of their magnitudes.
-    growth: f64,
-    /// Whether every sound algorithm finds the mean without a rounding.
-    exact: bool,
-    /// By how much the errors of the input may move the mean.
-    shift: f64,
-    /// By what share they may change the standard deviation.
-    stretch: f64,
     /// Whether a sound implementation may overflow on the way.
     pub may_overflow: bool,
 }
@@ -144,20 +136,16 @@ impl Pass {
         let x = self.input[index];
         let xhat = (x - channel.mean) * channel.invstd;
         let u = self.arithmetic.u;
-        let error = if self.use_batch_stats {
-            // The mean's error over the standard deviation, and the variance's: flat in kappa, in this unit, for
-            // every stable algorithm.
-            let kappa = if channel.exact { 0.0 } else { channel.kappa };
-            let own = channel.growth * (1.0 + kappa) * xhat.abs().max(1.0);
-            // What comes in with the input moves numerator and denominator.
-            own + channel.invstd * (self.input_error(index) + channel.shift) + xhat.abs() * channel.stretch
+        let constants = self.arithmetic.constants;
+        // A difference and a product, each rounded once; where nothing is summed they may be folded into x·a + b.
+        let rounding = if self.use_batch_stats {
+            constants.standardise * u * xhat.abs()
         } else {
-            let operands = self.arithmetic.constants.normalise * u * (x.abs() + channel.mean.abs());
-            channel.invstd * (operands + channel.mean_error + self.input_error(index))
-                + xhat.abs() * channel.invstd_error
+            channel.invstd * constants.normalise * u * (x.abs() + channel.mean.abs())
         };
-        let rounded_statistics = self.arithmetic.statistics
-            * (channel.kappa + self.arithmetic.constants.rounded_inverse_std * xhat.abs());
+        // Both factors may be off, and where x̂ is 0 the product of their errors is all there is.
+        let off = channel.invstd * (channel.mean_error + self.input_error(index));
+        let error = off + (xhat.abs() + off) * channel.invstd_error + rounding;
         let operands = if self.use_batch_stats {
             xhat.abs()
         } else {
@@ -166,7 +154,7 @@ impl Pass {
         let finite = x.is_finite() && channel.mean.is_finite() && channel.invstd.is_finite();
         let overflows = finite && self.arithmetic.overflows(operands);
         let underflow = self.arithmetic.tiny * (1.0 + channel.invstd);
-        let error = error + rounded_statistics + underflow;
+        let error = error + underflow;
         let incoming = Bounded { value: x, error: self.input_error(index) };
         let anything = if channel.may_overflow || overflows { f64::INFINITY } else { 0.0 };
         let [mean, invstd] = [channel.mean, channel.invstd].map(|value| Bounded { value, error: anything });
@@ -311,19 +299,22 @@ impl Channel {
         let squares: Vec<f64> = terms.iter().map(|x| (x - mean) * (x - mean)).collect();
         let var = squares.iter().sum::<f64>() / n;
         let exact = arithmetic.sum(&terms) == 0.0 && arithmetic.means_exactly(&terms, mean);
-        let growth_of_mean = if exact { 0.0 } else { arithmetic.mean(&terms) };
-        // Where squares are added up exactly, a variance that is kept up to date adds up other terms.
-        let growth_of_var = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
-        let growth = growth_of_mean.max(growth_of_var);
         // The mean of |x| is at most the root of the mean of x².
         let magnitude = (mean * mean + var).sqrt();
-        let off = growth_of_mean * magnitude;
-        let tiny = if exact { 0.0 } else { arithmetic.tiny };
-        let mean_error = off + arithmetic.statistics * mean.abs() + tiny;
+        let tiny = arithmetic.tiny * n.sqrt();
+        // How far the mean may be off, and how far those on the way to it: means of blocks, and means that are kept up
+        // to date, which are stored rounded even where the last one is exact.
+        let (off, off_on_the_way) = if exact {
+            (0.0, arithmetic.u * mean.abs())
+        } else {
+            let off = arithmetic.mean(&terms, mean) * magnitude + tiny;
+            (off, off)
+        };
         // Two passes about a mean that is off by δ give var + δ²; the sum itself adds its own error. Deviations from
-        // means that are kept up to date, or of blocks, are each off by as much as those means are, which are stored
-        // rounded (Chan, Golub, LeVeque 1983). A square may fall below the smallest number of the arithmetic.
-        let var_error = 2.0 * growth_of_var * var + 2.0 * off * var.sqrt() + off * off + arithmetic.tiny;
+        // means on the way are each off by as much as those means are (Chan, Golub, LeVeque 1983). Where squares are
+        // added up exactly, a variance that is kept up to date adds up other terms.
+        let growth = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
+        let var_error = 2.0 * growth * var + 2.0 * off_on_the_way * var.sqrt() + off * off + tiny;
         // Of finite values even the sums here may overflow, in f64.
         let finite = terms.iter().all(|x| x.is_finite());
         let sum = n * (var + off * off + mean.abs());
@@ -339,22 +330,12 @@ impl Channel {
             });
             (shift, products.sum::<f64>() / n)
         });
-        let var_error = var_error + spread;
-        // To first order, with as much again for what is above: beyond half the variance nothing is.
-        let stretch = spread / (var + eps);
+        // Beyond half the variance nothing is known of what comes in.
         let degenerate = spread > 0.0 && spread >= 0.5 * (var + eps).abs();
-        let stats = Channel::with(arithmetic, eps, mean, var, var_error);
+        let stats = Channel::with(arithmetic, eps, mean, var, var_error + spread);
+        let mean_error = off + shift + arithmetic.statistics * mean.abs();
         let may_overflow = sums_overflow || degenerate || shift.is_infinite() || stats.may_overflow;
-        Channel {
-            mean_error: mean_error + shift,
-            var_error,
-            growth,
-            exact,
-            shift,
-            stretch,
-            may_overflow,
-            ..stats
-        }
+        Channel { mean_error, may_overflow, ..stats }
     }
 
     /// The running statistics, each with the error it carries.
@@ -378,15 +359,23 @@ impl Channel {
             invstd,
             kappa: mean.abs() * invstd,
             mean_error: 0.0,
-            var_error: 0.0,
-            invstd_error: 0.5 * var_error / (var + eps)
+            var_error,
+            invstd_error: relative_error_of_invstd(var + eps, eps, var_error)
                 + arithmetic.constants.inverse_std * arithmetic.u
                 + arithmetic.constants.rounded_inverse_std * arithmetic.statistics,
-            growth: 0.0,
-            exact: false,
-            shift: 0.0,
-            stretch: 0.0,
             may_overflow: invstd.is_finite() && invstd > arithmetic.largest_statistic,
         }
     }
+}
+
+/// By what share 1/√(var + eps) is off where var + eps may be off by `error`, and no variance is below 0. To first order
+/// half the share of its own.
+fn relative_error_of_invstd(exact: f64, eps: f64, error: f64) -> f64 {
+    if error == 0.0 {
+        return 0.0;
+    }
+    // A running variance may have been given as less than 0.
+    let floor = if exact < eps { f64::MIN_POSITIVE } else { eps };
+    let [least, most] = [(exact - error).max(floor), exact + error];
+    ((exact / least).sqrt() - 1.0).max(1.0 - (exact / most).sqrt())
 }
