@@ -20,6 +20,8 @@ pub(crate) struct Arithmetic {
     pub statistics: f64,
     /// The largest mean or inverse standard deviation before it is used.
     pub largest_statistic: f64,
+    /// Whether the data has fewer bits than the computation, as that of a narrower type which is held in f64.
+    pub coarse_data: bool,
 }
 
 impl Arithmetic {
@@ -39,7 +41,7 @@ impl Arithmetic {
             Accuracy::StatisticsRoundedToStorage => (layer.unit_roundoff(), layer.max_finite()),
             _ => (0.0, max),
         };
-        Arithmetic { u, max, tiny, configured, statistics, largest_statistic }
+        Arithmetic { u, max, tiny, configured, statistics, largest_statistic, coarse_data: false }
     }
 
     /// Whether an intermediate result of this magnitude may overflow.
@@ -58,12 +60,17 @@ impl Arithmetic {
     /// Rounding errors of different terms cancel like random numbers, and a sum's error grows with √n (Higham
     /// and Mary 2019), unless terms are so alike that the partial sums are rounded the same way again and again:
     /// then it grows with their number, as the worst case does. All terms may be alike, or many about a few
-    /// levels, as in a constant channel with an outlier: most of its squared deviations are the same.
+    /// levels, as in a constant channel with an outlier: most of its squared deviations are the same. And so may those
+    /// of coarse data be: it is made of multiples of one number, as its mean may be, and its squared deviations end in
+    /// the same few bits, which every partial sum cuts off. (Of 4,096 numbers of bf16 about 1, in f64, a sequential sum
+    /// is off by 970 roundings: 15 √n, and a quarter of n.)
     pub fn sum(self, terms: &[f64]) -> f64 {
         let n = terms.len() as f64;
         let random = constants::SUM_GROWTH * n.sqrt();
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
-        let alike = if constants::ALIKE_GROWTH * n > random && magnitudes.is_finite() {
+        let alike = if self.coarse_data {
+            constants::ALIKE_GROWTH * n
+        } else if constants::ALIKE_GROWTH * n > random && magnitudes.is_finite() {
             constants::ALIKE_GROWTH * self.alike(terms, magnitudes)
         } else {
             0.0
