@@ -28,13 +28,8 @@ impl Arithmetic {
     /// The arithmetic of a forward on an input of this type; `layer` is that of the layer's own tensors.
     pub fn new(input: DType, layer: DType, accuracy: Accuracy) -> Self {
         let compute = if input == DType::F64 { DType::F64 } else { DType::F32 };
-        let u = match (accuracy, input) {
-            (Accuracy::StorageArithmetic, _) => input.unit_roundoff(),
-            // The oracle computes in f64 as well: both may be off.
-            (_, DType::F64) => constants::F64_ORACLE_SHARE * compute.unit_roundoff(),
-            _ => compute.unit_roundoff(),
-        };
         let operations = if accuracy == Accuracy::StorageArithmetic { input } else { compute };
+        let u = operations.unit_roundoff();
         let (max, tiny) = (operations.max_finite(), operations.smallest_subnormal());
         let configured = if accuracy == Accuracy::Sound { compute } else { layer };
         let (statistics, largest_statistic) = match accuracy {

@@ -47,11 +47,9 @@ pub const UPDATE: f64 = 6.0;
 pub const GRADIENT: f64 = 8.0;
 
 /// Rounding to storage, in unit roundoffs: one rounding to nearest, and a little for the second one that a
-/// result in a wider type has had.
+/// result in a wider type has had. In f64 storing rounds nothing that the last operation has not rounded: there this
+/// is for the exact answer, which double-double rounds to f64 as well.
 pub const STORAGE: f64 = 1.01;
-
-/// For f64 cases the oracle's own error is of the size of a contestant's.
-pub const F64_ORACLE_SHARE: f64 = 2.0;
 
 /// Headroom below the largest number of the arithmetic: a sum of squares that comes closer may overflow on
 /// the way in a sound implementation, and is not judged.
