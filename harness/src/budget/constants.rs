@@ -21,6 +21,10 @@ pub const LEVEL: f64 = 0.25;
 /// different directions, and of terms that are spread smoothly no such share lies on one level below n ≈ 10⁶.
 pub const LEVEL_SHARE: f64 = 0.125;
 
+/// On how many grids, each half as wide as the one before, the drift of a sum is looked for: a sequential sum is on the
+/// first ones most of its way, one in 8 or 16 parts, as of vector registers, on the fourth or fifth.
+pub const GRIDS: i32 = 8;
+
 /// Growth of the error of a sequential sum of terms that are alike, with n: each of n additions rounds a
 /// partial sum of n/2 terms on average by at most u (Higham 2002, §4.2).
 pub const ALIKE_GROWTH: f64 = 0.5;
