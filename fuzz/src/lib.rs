@@ -8,9 +8,9 @@
 //!
 //! What fuzzing answers here:
 //!
-//! - *Is the reference backend within the budget of its own formulas in float64?* A violation is a mistake of
-//!   the reference or a budget that a sound implementation breaks; either way bncheck's, and no libtorch is
-//!   needed to see it.
+//! - *Is the reference backend within the budget of its own formulas in float64, or double-double for f64, and is
+//!   float64 within its own of double-double?* A violation is a mistake of the reference or a budget that a sound
+//!   implementation breaks; either way bncheck's, and no libtorch is needed to see it.
 //! - *Does the format read whatever it allows?* Every generated case must load and come back the same.
 //! - *Would a mistake be found?* A seeded one must be, and shrink to a case of a step or two.
 //!

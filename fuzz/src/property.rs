@@ -9,7 +9,7 @@ use bn_harness::judge::judge;
 use bn_harness::oracle::Expected;
 use bn_harness::results::{StepResult, TensorResult, Verdict};
 use bn_harness::runner::step_names;
-use bn_reference::Reference;
+use bn_reference::{Arbiter, Reference};
 
 use crate::render;
 
@@ -44,7 +44,8 @@ impl fmt::Display for Violation {
 
 impl std::error::Error for Violation {}
 
-/// *The reference backend is within the budget of the reference formulas in float64.*
+/// *The reference backend is within the budget of the reference formulas in float64, or double-double for f64, and
+/// these agree.*
 ///
 /// # Errors
 /// When it is not, or when the case does not load.
@@ -99,7 +100,7 @@ impl From<String> for Wrong {
     }
 }
 
-/// *A contestant's answers to a case are within the budget of an oracle's.*
+/// *A contestant's answers to a case are within the budget of an oracle's, and the oracle's are what float64 allows.*
 ///
 /// # Errors
 /// The first thing that is not.
@@ -109,8 +110,10 @@ pub fn answers_within_budget(
     case: &Case,
 ) -> Result<(), Wrong> {
     let request = Request::from_case(case);
-    let expected = Expected::ask(oracle, &request)
-        .map_err(|why| Wrong::from(format!("the oracle gave no answer: {why}")))?;
+    let expected = Expected::ask(oracle, &mut InProcess::new(Arbiter), &request).map_err(Wrong::from)?;
+    if let Some(doubt) = expected.doubts.first() {
+        return Err(Wrong::from(doubt.clone()));
+    }
     let answers = match contestant.respond(&request) {
         Response::Answered(answers) if answers.len() == expected.steps.len() => answers,
         Response::Answered(answers) => {

@@ -9,7 +9,7 @@ use bn_cases::{DType, ErrorClass};
 use bn_fuzz::property::loads_as_it_is;
 use bn_fuzz::strategy;
 use bn_harness::oracle::Expected;
-use bn_reference::Reference;
+use bn_reference::{Arbiter, Reference};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 
@@ -239,7 +239,7 @@ fn assigned(setting: &Setting) -> String {
 fn note_answer(case: &Case, seen: &mut BTreeSet<String>) {
     let request = Request::from_case(case);
     let mut oracle = InProcess::new(Reference);
-    let expected = Expected::ask(&mut oracle, &request).expect("the reference answers");
+    let expected = Expected::ask(&mut oracle, &mut InProcess::new(Arbiter), &request).expect("both answer");
     let errors = expected.steps.iter().filter_map(|answer| answer.error.as_ref());
     seen.extend(errors.map(|error| format!("error {}", error.class)));
     seen.extend((expected.budget().kappa > 1e4).then(|| "kappa above 1e4".to_owned()));

@@ -1,7 +1,8 @@
 //! Is the answer right?
 //!
-//! The [`runner`] asks the oracle and every backend the same [`bn_api::Request`], [`budget`] says how far each
-//! element of a sound answer may be from the oracle's, [`judge`] compares, [`deviations`] knows what is
+//! The [`runner`] asks the oracle and every backend the same [`bn_api::Request`], [`trial`] says whether the oracle
+//! itself is to be trusted, [`budget`] how far each element of a sound answer may be from the exact one, [`judge`]
+//! compares, [`deviations`] knows what is
 //! declared, and everything that comes of it is in [`results::RunResults`], from which reports are made.
 
 pub mod audit;
@@ -11,3 +12,4 @@ pub mod judge;
 pub mod oracle;
 pub mod results;
 pub mod runner;
+pub mod trial;

@@ -1,38 +1,47 @@
-//! The oracle: libtorch in float64 on the same bits.
+//! What a case is judged by: libtorch in float64 on the same bits, and above it an arbiter in double-double.
 
 use std::cell::OnceCell;
 
-use bn_api::{Request, Responder, Response, StepAnswer};
+use bn_api::{Action, DType, Request, Responder, Response, StepAnswer};
 
 use crate::budget::{Accuracy, CaseBudget};
+use crate::trial;
 
 /// What a case's answers are judged by: the exact ones, and the budgets, each derived when it is first
 /// needed. Computed once however many backends answer.
 pub struct Expected<'r> {
     /// The question.
     pub request: &'r Request,
-    /// The exact answers.
+    /// The exact answers: the oracle's, but of a case in which anything is of f64 the numbers are the arbiter's. Beside
+    /// what f32 allows the oracle's own error is nothing, beside what f64 allows it is as much again. The whole case is
+    /// taken from one of the two, as each of its steps starts where the one before ended.
     pub steps: Vec<StepAnswer>,
+    /// Where the oracle is outside what float64 allows, a sentence each. No backend is judged then.
+    pub doubts: Vec<String>,
+    /// The largest `|mean| / sqrt(var + eps)` of any channel that it normalises.
+    pub kappa: f64,
     /// By accuracy.
     budgets: [OnceCell<CaseBudget>; Accuracy::COUNT],
 }
 
 impl<'r> Expected<'r> {
-    /// Asks the oracle: every tensor is held in float64, which changes no number.
+    /// Asks the oracle and the arbiter, both with every tensor held in float64, which changes no number, and puts the
+    /// oracle on trial.
     ///
     /// # Errors
-    /// Why the oracle gave no answer.
-    pub fn ask(oracle: &mut dyn Responder, request: &'r Request) -> Result<Self, String> {
-        match oracle.respond(&request.widened()) {
-            Response::Answered(steps) if steps.len() == request.actions.len() + 1 => {
-                Ok(Expected { request, steps, budgets: Default::default() })
-            }
-            Response::Answered(steps) => {
-                Err(format!("{} answers to {} steps", steps.len(), request.actions.len() + 1))
-            }
-            Response::Unsupported { reason } => Err(reason),
-            Response::Broken { message, .. } => Err(message),
-        }
+    /// Why one of them gave no answer.
+    pub fn ask(
+        oracle: &mut dyn Responder,
+        arbiter: &mut dyn Responder,
+        request: &'r Request,
+    ) -> Result<Self, String> {
+        let wide = request.widened();
+        let answers = answers("oracle", oracle, &wide)?;
+        let exact = self::answers("arbiter", arbiter, &wide)?;
+        let allowed = CaseBudget::derive(&wide, &exact, Accuracy::Sound);
+        let doubts = trial::doubts(&oracle.info().name, &wide, &exact, &allowed, &answers);
+        let steps = if has_f64(request) { numbers_of(exact, answers) } else { answers };
+        Ok(Expected { request, steps, doubts, kappa: allowed.kappa, budgets: Default::default() })
     }
 
     /// The budgets of a sound answer.
@@ -45,4 +54,34 @@ impl<'r> Expected<'r> {
         let derive = || CaseBudget::derive(self.request, &self.steps, accuracy);
         self.budgets[accuracy as usize].get_or_init(derive)
     }
+}
+
+fn answers(who: &str, responder: &mut dyn Responder, request: &Request) -> Result<Vec<StepAnswer>, String> {
+    let none = |why: String| format!("the {who} gave no answer: {why}");
+    match responder.respond(request) {
+        Response::Answered(steps) if steps.len() == request.actions.len() + 1 => Ok(steps),
+        Response::Answered(steps) => {
+            Err(none(format!("{} answers to {} steps", steps.len(), request.actions.len() + 1)))
+        }
+        Response::Unsupported { reason } => Err(none(reason)),
+        Response::Broken { message, .. } => Err(none(message)),
+    }
+}
+
+/// Whether any tensor of the case is of f64 at any time.
+fn has_f64(request: &Request) -> bool {
+    let layers =
+        request.layers.iter().any(|layer| [layer.dtype, layer.statistics_dtype].contains(&DType::F64));
+    let steps = request.actions.iter().any(|action| match action {
+        Action::Forward { input, .. } => input.dtype == DType::F64,
+        Action::Cast { to, .. } => *to == DType::F64,
+        _ => false,
+    });
+    layers || steps
+}
+
+/// The numbers of one and the words of the other, where both raise an error.
+fn numbers_of(exact: Vec<StepAnswer>, answers: Vec<StepAnswer>) -> Vec<StepAnswer> {
+    let steps = exact.into_iter().zip(answers);
+    steps.map(|(exact, answer)| StepAnswer { error: exact.error.and(answer.error), ..exact }).collect()
 }

@@ -20,6 +20,8 @@ use crate::results::{
 pub struct Lineup {
     /// libtorch, asked in float64.
     pub oracle: Box<dyn Responder>,
+    /// More accurate than float64: what the oracle is put on trial with, and f64 is judged by.
+    pub arbiter: Box<dyn Responder>,
     /// The backends, in the order of the results' columns.
     pub backends: Vec<Box<dyn Responder>>,
 }
@@ -148,9 +150,8 @@ struct Judged {
 
 fn run_case(case: &Case, lineup: &mut Lineup, deviations: &[Deviations]) -> (CaseInfo, Vec<Judged>) {
     let request = Request::from_case(case);
-    let expected = Expected::ask(lineup.oracle.as_mut(), &request);
-    let doubts =
-        expected.as_ref().map(|expected| check_published(expected, &case.published)).unwrap_or_default();
+    let expected = Expected::ask(lineup.oracle.as_mut(), lineup.arbiter.as_mut(), &request);
+    let doubts = expected.as_ref().map(|expected| doubts(expected, case)).unwrap_or_default();
     let names = step_names(case);
     let mut judged = Vec::with_capacity(lineup.backends.len());
     for (number, backend) in lineup.backends.iter_mut().enumerate() {
@@ -165,7 +166,7 @@ fn run_case(case: &Case, lineup: &mut Lineup, deviations: &[Deviations]) -> (Cas
             .collect();
         let mut needed = Vec::new();
         let verdict = match &expected {
-            Err(why) => Overall::new(Verdict::Suspect, format!("the oracle gave no answer: {why}")),
+            Err(why) => Overall::new(Verdict::Suspect, why.clone()),
             Ok(_) if !doubts.is_empty() => Overall::new(Verdict::Suspect, doubts.join("; ")),
             Ok(expected) => {
                 let context =
@@ -191,9 +192,19 @@ fn run_case(case: &Case, lineup: &mut Lineup, deviations: &[Deviations]) -> (Cas
         suite: case.suite.clone(),
         file: case.place.file.clone(),
         line: case.place.line,
-        kappa: expected.ok().map(|expected| expected.budget().kappa).filter(|kappa| kappa.is_finite()),
+        kappa: expected.ok().map(|expected| expected.kappa).filter(|kappa| kappa.is_finite()),
     };
     (info, judged)
+}
+
+/// Why the case is judged by nobody: the first place where the oracle is in doubt, and how many more there are, or what
+/// the case file knows better.
+fn doubts(expected: &Expected<'_>, case: &Case) -> Vec<String> {
+    match &expected.doubts[..] {
+        [] => check_published(expected, &case.published),
+        [first] => vec![first.clone()],
+        [first, more @ ..] => vec![first.clone(), format!("and {} more tensors or errors", more.len())],
+    }
 }
 
 /// The steps' names, the new layer first.

@@ -4,16 +4,15 @@
 
 use bn_api::{
     Backend, BackendInfo, DType, Forward, Gradients, InProcess, Kernel, Layer, LayerConfig, LayerError,
-    Layout, ModuleLayer, Observable, Request, RunningStats, Tensor, Wanted, dtypes,
+    Layout, ModuleLayer, Observable, Request, Responder, RunningStats, Tensor, Wanted, dtypes,
 };
 use bn_cases::Suite;
 use bn_harness::budget::{Accuracy, CaseBudget};
 use bn_harness::deviations::Deviations;
-use bn_harness::oracle::Expected;
 use bn_harness::results::{CaseResult, Verdict};
 
 mod common;
-use common::{all_suites, cases, reference, run, wrong};
+use common::{all_suites, cases, expected, reference, run, wrong};
 
 /// One way of getting batch normalization wrong.
 #[derive(Clone, Copy, PartialEq)]
@@ -188,7 +187,7 @@ fn with_mistake(mistake: Mistake, id: &str) -> Vec<CaseResult> {
     let suites: Vec<Suite> = all_suites();
     let chosen: Vec<_> = cases(&suites).into_iter().filter(|case| case.id.starts_with(id)).collect();
     assert!(!chosen.is_empty(), "there is no case {id}");
-    let open = || -> Box<dyn bn_api::Responder> { Box::new(InProcess::new(Mistaken(mistake))) };
+    let open = || -> Box<dyn Responder> { Box::new(InProcess::new(Mistaken(mistake))) };
     run(&chosen, reference, &open, Deviations::default(), false).results
 }
 
@@ -222,6 +221,35 @@ fn f64_rounded_once_is_within_the_budget_of_every_case() {
     }
 }
 
+/// What comes of the reference under this oracle.
+fn under_oracle(oracle: fn() -> Box<dyn Responder>, id: &str) -> Vec<CaseResult> {
+    let suites: Vec<Suite> = all_suites();
+    let chosen: Vec<_> = cases(&suites).into_iter().filter(|case| case.id.starts_with(id)).collect();
+    run(&chosen, oracle, &reference, Deviations::default(), false).results
+}
+
+#[test]
+fn an_oracle_that_adds_one_after_the_other_is_trusted_in_every_case() {
+    for result in under_oracle(|| Box::new(InProcess::new(Mistaken(Mistake::Nothing))), "") {
+        assert_eq!(result.verdict, Verdict::Pass, "{}: {:?}", result.case, result.reason);
+    }
+}
+
+#[test]
+fn an_oracle_with_a_mistake_is_in_doubt_whatever_the_type() {
+    let oracles: [fn() -> Box<dyn Responder>; 4] = [
+        || Box::new(InProcess::new(Mistaken(Mistake::BiasedRunningVar))),
+        || Box::new(InProcess::new(Mistaken(Mistake::SwappedMomentum))),
+        || Box::new(InProcess::new(Mistaken(Mistake::NoXhatTerm))),
+        || Box::new(InProcess::new(Mistaken(Mistake::EpsOutsideRoot))),
+    ];
+    for oracle in oracles {
+        for result in under_oracle(oracle, "conditioning/kappa[mode=train") {
+            assert_eq!(result.verdict, Verdict::Suspect, "{}", result.case);
+        }
+    }
+}
+
 #[test]
 fn an_element_without_a_finite_budget_is_noted() {
     let suites = all_suites();
@@ -229,7 +257,7 @@ fn an_element_without_a_finite_budget_is_noted() {
     let results = run(&all, reference, &reference, Deviations::default(), false);
     for (case, result) in all.iter().zip(&results.results) {
         let request = Request::from_case(case);
-        let expected = Expected::ask(reference().as_mut(), &request).expect("the reference answers");
+        let expected = expected(&request);
         for (step, answer) in result.steps.iter().zip(&expected.steps) {
             for tensor in &step.tensors {
                 let exact = answer.tensor(&tensor.tensor).expect("compared, so there");
@@ -262,7 +290,7 @@ fn a_lesser_accuracy_never_has_the_smaller_budget() {
     let suites = all_suites();
     for case in cases(&suites).into_iter().filter(|case| case.spec.dtype.size() == 2).step_by(5) {
         let request = Request::from_case(case);
-        let expected = Expected::ask(reference().as_mut(), &request).expect("the reference answers");
+        let expected = expected(&request);
         for accuracy in [Accuracy::StatisticsRoundedToStorage, Accuracy::StorageArithmetic] {
             let lesser = CaseBudget::derive(&request, &expected.steps, accuracy);
             for step in 0..expected.steps.len() {

@@ -4,9 +4,12 @@ use bn_api::{ErrorClass, LayerError, Observable, Outcome, Responder, Response};
 use bn_cases::Suite;
 use bn_harness::deviations::{Affected, Deviations};
 use bn_harness::results::{CaseResult, RunResults, Verdict};
+use bn_harness::runner::Lineup;
 
 mod common;
-use common::{Change, cases, changed, drawn, each, reference, run, suite, with_answers, with_tensor};
+use common::{
+    Change, cases, changed, drawn, each, reference, run, run_lineup, suite, with_answers, with_tensor,
+};
 
 fn example() -> Suite {
     suite(
@@ -407,7 +410,8 @@ mod oracle {
     #[test]
     fn that_gives_nothing_and_a_backend_that_gives_nothing_agree_on_nothing() {
         let nothing = || changed(gives_nothing);
-        let results = run(&cases(&[example()]), nothing, &nothing, Deviations::default(), true);
+        let lineup = || Lineup { oracle: nothing(), arbiter: nothing(), backends: vec![nothing()] };
+        let results = run_lineup(&cases(&[example()]), &lineup, Deviations::default(), true);
         assert_eq!(verdicts(&results)[..3], [Vacuous; 3]);
         assert!(!results.as_expected());
     }

@@ -58,8 +58,8 @@ pub struct LayerConfig {
     pub running_var: Option<Tensor>,
     /// The counter of training batches.
     pub num_batches_tracked: Option<i64>,
-    /// For the oracle: the type that every tensor is held in and computed with, whatever its type in PyTorch, which
-    /// then only decides what is refused and to what a `cast` rounds.
+    /// For the oracle and the arbiter: the type that every tensor is held in and computed with, whatever its type in
+    /// PyTorch, which then only decides what is refused and to what a `cast` rounds.
     pub held_in: Option<DType>,
 }
 
@@ -124,7 +124,7 @@ impl Request {
     }
 
     /// The same question with every floating-point tensor held in float64, which changes no number: what the oracle
-    /// is asked.
+    /// and the arbiter are asked.
     #[must_use]
     pub fn widened(&self) -> Self {
         let wide = |tensor: &Tensor| match tensor.dtype() {

@@ -5,10 +5,14 @@ use bn_api::{
 };
 use ndarray::{Array1, Array2, NdFloat};
 
-use crate::formulas;
+use crate::{DoubleDouble, formulas};
 
 /// The formulas as a kernel.
 pub struct ReferenceKernel;
+
+/// The formulas as a kernel that computes everything in double-double, and rounds each result once to the type of its
+/// tensor, which is meant to be `f64`.
+pub struct ArbiterKernel;
 
 /// What a forward keeps, in the type it was computed in.
 pub enum Saved {
@@ -40,13 +44,7 @@ impl Kernel for ReferenceKernel {
     type Saved = Saved;
 
     fn forward(&self, call: Forward<'_>) -> Result<(Tensor, Saved), LayerError> {
-        let refused = refusal(&call);
-        if let Err((error, false)) = refused {
-            return Err(error);
-        }
-        let computed = compute(call);
-        // What is refused late has moved the statistics.
-        refused.map_err(|(error, _)| error).map(|()| computed)
+        unless_refused(call, compute)
     }
 
     fn backward(
@@ -61,6 +59,37 @@ impl Kernel for ReferenceKernel {
             Saved::Double(saved) => backward(saved, grad_output, layout, wanted),
         })
     }
+}
+
+impl Kernel for ArbiterKernel {
+    type Saved = SavedAs<DoubleDouble>;
+
+    fn forward(&self, call: Forward<'_>) -> Result<(Tensor, Self::Saved), LayerError> {
+        unless_refused(call, forward)
+    }
+
+    fn backward(
+        &self,
+        saved: &Self::Saved,
+        grad_output: &Tensor,
+        layout: Layout,
+        wanted: Wanted,
+    ) -> Result<Gradients, LayerError> {
+        Ok(backward(saved, grad_output, layout, wanted))
+    }
+}
+
+fn unless_refused<S>(
+    call: Forward<'_>,
+    compute: impl FnOnce(Forward<'_>) -> (Tensor, S),
+) -> Result<(Tensor, S), LayerError> {
+    let refused = refusal(&call);
+    if let Err((error, false)) = refused {
+        return Err(error);
+    }
+    let computed = compute(call);
+    // What is refused late has moved the statistics.
+    refused.map_err(|(error, _)| error).map(|()| computed)
 }
 
 /// Why PyTorch refuses a call for its types, and whether only after the statistics have moved.

@@ -5,13 +5,17 @@
 //! Covariate Shift*, 2015 (arXiv:1502.03167), Algorithm 1 and the gradients of §3. What surrounds them only
 //! brings tensors into the form they need: `f16` and `bf16` are computed in `f32` and rounded once at the
 //! end; `f32` and `f64` in their own type.
+//!
+//! The same formulas over [`DoubleDouble`] are the [`Arbiter`], which is accurate far beyond `f64`.
 
+mod double_double;
 pub mod formulas;
 mod kernel;
 
 use bn_api::{Backend, BackendInfo, Layer, LayerConfig, LayerError, ModuleLayer};
 
-pub use kernel::ReferenceKernel;
+pub use double_double::DoubleDouble;
+pub use kernel::{ArbiterKernel, ReferenceKernel};
 
 /// The backend `reference`.
 pub struct Reference;
@@ -29,6 +33,25 @@ impl Backend for Reference {
 
     fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
         Ok(Box::new(ModuleLayer::new(ReferenceKernel, config)))
+    }
+}
+
+/// What `f64` is judged by: the formulas in double-double. It is asked with everything held in float64, and rounds each
+/// result once; that rounding is its whole error, but for sums in which more than 50 bits cancel.
+pub struct Arbiter;
+
+impl Backend for Arbiter {
+    fn info(&self) -> BackendInfo {
+        BackendInfo {
+            name: "arbiter".to_owned(),
+            version: format!("bn-reference {}", env!("CARGO_PKG_VERSION")),
+            about: "the textbook formulas in double-double arithmetic, each result rounded once".to_owned(),
+            unobservable: Vec::new(),
+        }
+    }
+
+    fn create(&self, config: &LayerConfig) -> Result<Box<dyn Layer>, LayerError> {
+        Ok(Box::new(ModuleLayer::new(ArbiterKernel, config)))
     }
 }
 

@@ -148,7 +148,8 @@ fn grad_input(pass: &Pass, sums: &[Sums], dy: &[Bounded], index: usize) -> Bound
     };
     let scale = gamma.abs() * channel.invstd;
     let rounding = pass.arithmetic.constants.gradient * pass.arithmetic.u * terms
-        + channel.invstd_error * bracket.value.abs();
+        + channel.invstd_error * bracket.value.abs()
+        + times(channel.invstd_error, bracket.error);
     // Products of gamma, 1/sqrt(var + eps) and the bracket, in whatever order two of them come first. What falls
     // below the normal numbers then is multiplied by the third.
     let invstd = channel.invstd;

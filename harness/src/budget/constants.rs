@@ -79,7 +79,8 @@ constants! {
     gradient = 8.0;
 
     /// Rounding to storage, in unit roundoffs: one rounding to nearest, and a little for the second one that a
-    /// result in a wider type has had.
+    /// result in a wider type has had. In f64 storing rounds nothing that the last operation has not rounded: there this
+    /// is for the exact answer, which double-double rounds to f64 as well.
     storage = 1.01;
 }
 
@@ -99,9 +100,6 @@ impl Constants {
 /// the result, and stands still from 2^24 of them on; a sound implementation of long sums begins a new one after at most
 /// as many, and adds those up.
 pub const SEQUENTIAL: usize = 1 << 16;
-
-/// For f64 cases the oracle's own error is of the size of a contestant's.
-pub const F64_ORACLE_SHARE: f64 = 2.0;
 
 /// Headroom below the largest number of the arithmetic: a sum of squares that comes closer may overflow on
 /// the way in a sound implementation, and is not judged.

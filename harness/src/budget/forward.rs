@@ -284,7 +284,8 @@ impl Pass {
 }
 
 impl Channel {
-    /// Statistics of the batch, computed in f64 in two passes.
+    /// Statistics of the batch, computed in f64 in two passes. What the mean is off by is made good in either: the
+    /// exact answers are exact beyond f64 (Chan, Golub and `LeVeque` 1983, (1.7)).
     fn of_batch(
         arithmetic: Arithmetic,
         eps: f64,
@@ -294,10 +295,15 @@ impl Channel {
         channel: usize,
     ) -> Self {
         let n = layout.values as f64;
-        let mean = layout.indices(channel).map(|index| values[index]).sum::<f64>() / n;
         let terms: Vec<f64> = layout.indices(channel).map(|index| values[index]).collect();
+        let mean_about = |centre: f64| terms.iter().map(|x| x - centre).sum::<f64>() / n;
+        let rounded = mean_about(0.0);
+        let left = mean_about(rounded);
+        let mean = if left.is_finite() { rounded + left } else { rounded };
         let squares: Vec<f64> = terms.iter().map(|x| (x - mean) * (x - mean)).collect();
-        let var = squares.iter().sum::<f64>() / n;
+        let left = mean_about(mean);
+        let var = squares.iter().sum::<f64>() / n - left * left;
+        let var = if var < 0.0 { 0.0 } else { var };
         let exact = arithmetic.sum(&terms) == 0.0 && arithmetic.means_exactly(&terms, mean);
         // The mean of |x| is at most the root of the mean of x².
         let magnitude = (mean * mean + var).sqrt();

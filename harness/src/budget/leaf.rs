@@ -94,6 +94,11 @@ impl Leaf {
         }
     }
 
+    /// The type that an input of this type is held in. Integers are not converted.
+    fn held(&self, input: DType) -> DType {
+        self.config.held_in.filter(|_| input.is_float()).unwrap_or(input)
+    }
+
     /// The first of the layer's types, which says what mixed types are computed in; the input's where it has none.
     fn first_dtype(&self, input: DType, before: View<'_>) -> DType {
         let present = Slot::ALL.into_iter().find(|slot| before.tensor(observable(*slot)).is_some());
@@ -114,13 +119,17 @@ impl Leaf {
         after: &StepAnswer,
     ) -> (Budgets, Option<Incoming>) {
         let Call { mode, no_grad, accuracy, unseen } = call;
+        let held = self.held(input.dtype);
+        let coarse_data = held != input.dtype;
+        let input = Incoming { dtype: held, ..input };
         let before = View { answer: before, path: &self.path };
         let after = View { answer: after, path: &self.path };
         let has = |name| before.tensor(name).is_some();
         let (has_mean, has_var) = (has(Observable::RunningMean), has(Observable::RunningVar));
         let use_batch_stats = mode.training || !(has_mean || has_var);
-        let arithmetic =
-            Arithmetic::new(input.dtype, self.first_dtype(input.dtype, before), accuracy, self.constants);
+        let layer = self.first_dtype(input.dtype, before);
+        let mut arithmetic = Arithmetic::new(input.dtype, layer, accuracy, self.constants);
+        arithmetic.coarse_data = coarse_data;
         let (shape, dtype) = (input.shape.clone(), self.output_dtype(&input, before));
         let input_requires_grad = input.requires_grad;
         let mut pass = Pass::new(self.config.eps, arithmetic, input, use_batch_stats, before, &self.state);

@@ -71,7 +71,8 @@ impl TensorBudget {
 }
 
 impl CaseBudget {
-    /// Derives the budgets from the case's data and the exact answers.
+    /// Derives the budgets from the case's data and the exact answers. Those of a [widened](Request::widened) request
+    /// are what float64 allows: computed and stored in it, and rounded to another type by a cast alone.
     pub fn derive(request: &Request, exact: &[StepAnswer], accuracy: Accuracy) -> Self {
         Self::derive_with(request, exact, accuracy, Constants::DERIVED)
     }

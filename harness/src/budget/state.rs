@@ -32,7 +32,8 @@ pub(crate) fn observable(slot: Slot) -> Observable {
     }
 }
 
-/// How far each number of a layer's state may be from the exact one, and of which type it is in PyTorch.
+/// How far each number of a layer's state may be from the exact one, and of which type it is: PyTorch's, or the one
+/// that everything is held in.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     pub running_mean: PerChannel,
@@ -44,6 +45,8 @@ pub(crate) struct State {
     pub grad_bias: Option<Accumulated>,
     /// Types, in the order of [`Slot::ALL`].
     dtypes: [DType; 4],
+    /// The type that all of them are held in, where it is not their own.
+    held_in: Option<DType>,
     constants: Constants,
 }
 
@@ -66,7 +69,8 @@ impl State {
             bias: exact,
             grad_weight: None,
             grad_bias: None,
-            dtypes: Slot::ALL.map(|slot| layer.dtype_of(slot)),
+            dtypes: Slot::ALL.map(|slot| layer.held_in.unwrap_or(layer.dtype_of(slot))),
+            held_in: layer.held_in,
             constants,
         }
     }
@@ -95,7 +99,7 @@ impl State {
 
     /// A tensor of this type whose elements are given, and exact.
     pub fn replace(&mut self, slot: Slot, dtype: DType) {
-        self.dtypes[slot as usize] = dtype;
+        self.dtypes[slot as usize] = self.held_in.unwrap_or(dtype);
         self.error_mut(slot).fill(0.0);
         match slot {
             Slot::Weight => self.grad_weight = None,
@@ -122,7 +126,7 @@ impl State {
 
     /// Rounds a slot's elements, which `before` holds exactly, and their gradients to another type.
     pub fn cast(&mut self, slot: Slot, to: DType, before: &Tensor) {
-        self.dtypes[slot as usize] = to;
+        self.dtypes[slot as usize] = self.held_in.unwrap_or(to);
         let constants = self.constants;
         let errors = self.error(slot).clone();
         *self.error_mut(slot) = rounded(self.constants, to, &errors, &before.values());

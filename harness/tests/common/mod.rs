@@ -7,9 +7,10 @@ use std::path::Path;
 use bn_api::{BackendInfo, InProcess, Observable, Request, Responder, Response, StepAnswer, Tensor};
 use bn_cases::{Case, Suite};
 use bn_harness::deviations::Deviations;
+use bn_harness::oracle::Expected;
 use bn_harness::results::{CaseResult, RunResults, TensorResult};
 use bn_harness::runner::{self, Lineup, Options};
-use bn_reference::Reference;
+use bn_reference::{Arbiter, Reference};
 
 /// The repository's suites.
 pub fn all_suites() -> Vec<Suite> {
@@ -66,6 +67,11 @@ pub fn reference() -> Box<dyn Responder> {
     Box::new(InProcess::new(Reference))
 }
 
+/// The arbiter.
+pub fn arbiter() -> Box<dyn Responder> {
+    Box::new(InProcess::new(Arbiter))
+}
+
 /// The answers with a tensor of every step replaced.
 pub fn with_tensor(response: Response, name: Observable, replace: fn(&Tensor) -> Tensor) -> Response {
     with_answers(response, |answers| {
@@ -93,7 +99,7 @@ pub fn each(tensor: &Tensor, change: fn(f64) -> f64) -> Tensor {
     Tensor::from_values(tensor.dtype(), tensor.shape(), tensor.values().into_iter().map(change))
 }
 
-/// Asks `oracle` and `backend` about the cases, with these declared deviations. `complete` says that the
+/// Asks `oracle`, with the arbiter above it, and `backend` about the cases, with these declared deviations. `complete` says that the
 /// cases are all there are.
 pub fn run(
     cases: &[&Case],
@@ -102,7 +108,18 @@ pub fn run(
     deviations: Deviations,
     complete: bool,
 ) -> RunResults {
-    let open = || Ok::<_, Infallible>(Lineup { oracle: oracle(), backends: vec![backend()] });
+    let open = || Lineup { oracle: oracle(), arbiter: arbiter(), backends: vec![backend()] };
+    run_lineup(cases, &open, deviations, complete)
+}
+
+/// Asks a lineup of one backend.
+pub fn run_lineup(
+    cases: &[&Case],
+    open: &(dyn Fn() -> Lineup + Sync),
+    deviations: Deviations,
+    complete: bool,
+) -> RunResults {
+    let open = || Ok::<_, Infallible>(open());
     let deviations = [deviations];
     let all = complete.then_some(cases);
     let options = Options { jobs: 2, deviations: &deviations, all, bncheck: "test", flags: Vec::new() };
@@ -110,6 +127,11 @@ pub fn run(
         Ok(results) => results,
         Err(never) => match never {},
     }
+}
+
+/// What a case is judged by where the reference is the oracle.
+pub fn expected(request: &Request) -> Expected<'_> {
+    Expected::ask(reference().as_mut(), arbiter().as_mut(), request).expect("both answer")
 }
 
 /// What became of a tensor in the first step that has it and in which it is not as it should be.

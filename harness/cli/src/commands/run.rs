@@ -77,6 +77,7 @@ fn execute(
     let open = || -> Result<Lineup, CliError> {
         Ok(Lineup {
             oracle: backends::open_oracle()?,
+            arbiter: backends::arbiter(),
             backends: entries.iter().map(|entry| entry.open()).collect::<Result<_, _>>()?,
         })
     };
