@@ -40,7 +40,7 @@ impl Kernel for ReferenceKernel {
     type Saved = Saved;
 
     fn forward(&self, call: Forward<'_>) -> Result<(Tensor, Saved), LayerError> {
-        let refused = refusal(&call);
+        let refused = dtypes::check_call(&call);
         if let Err((error, false)) = refused {
             return Err(error);
         }
@@ -61,21 +61,6 @@ impl Kernel for ReferenceKernel {
             Saved::Double(saved) => backward(saved, grad_output, layout, wanted),
         })
     }
-}
-
-/// Why PyTorch refuses a call for its types, and whether only after the statistics have moved.
-fn refusal(call: &Forward<'_>) -> Result<(), (LayerError, bool)> {
-    // An empty batch is not checked.
-    if call.input.is_empty() {
-        return Ok(());
-    }
-    let input = call.input.dtype();
-    let running = call.running.as_ref();
-    let tensors =
-        [call.weight, call.bias, running.map(|running| &running.mean), running.map(|running| &running.var)];
-    let tensors = tensors.map(|tensor| tensor.map(Tensor::dtype));
-    dtypes::check(input, tensors.into_iter().flatten())
-        .map_err(|error| (error, call.use_batch_stats && dtypes::moves_before_it_refuses(input, tensors)))
 }
 
 fn compute(call: Forward<'_>) -> (Tensor, Saved) {

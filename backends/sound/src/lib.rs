@@ -1,0 +1,1 @@
+//! Implementations that are correct but different.
