@@ -143,12 +143,12 @@ fn forward(stages: Stages, call: Forward<'_>) -> (Tensor, Saved) {
     let mut found = Vec::new();
     if !empty {
         let before = running.as_ref().map(|it| Running { mean: numbers(&it.mean), var: numbers(&it.var) });
-        found = (0..channels)
-            .map(|channel| match &before {
-                Some(before) if !use_batch_stats => (stages.running)(c, before, channel),
-                _ => (stages.statistics)(c, channel),
-            })
-            .collect();
+        found = match &before {
+            Some(before) if !use_batch_stats => {
+                (0..channels).map(|channel| (stages.running)(c, before, channel)).collect()
+            }
+            _ => (stages.all_statistics)(c),
+        };
         if let (true, Some(running), Some(before)) = (use_batch_stats, running, before) {
             let Running { mean, var } = (stages.move_running)(c, &before, &found);
             let stored = |old: &Tensor, new: Vec<f64>| Tensor::from_values(old.dtype(), old.shape(), new);
@@ -195,8 +195,7 @@ fn backward(saved: &Saved, grad_output: &Tensor, layout: Layout, wanted: Wanted)
         };
     }
     let dy = (stages.read_gradient)(saved, grad_output, layout);
-    let sums: Vec<_> =
-        dy.iter().enumerate().map(|(channel, dy)| (stages.gradient_sums)(saved, channel, dy)).collect();
+    let sums = (stages.all_gradient_sums)(saved, &dy);
     let input = || {
         let row = |(channel, dy): (usize, &Vec<f64>)| {
             let element =

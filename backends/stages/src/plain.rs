@@ -37,6 +37,10 @@ pub fn statistics(c: &Context, channel: usize) -> (f64, f64) {
     (mean, a.div((c.stages.sum)(a, &squares), n))
 }
 
+pub fn all_statistics(c: &Context) -> Vec<(f64, f64)> {
+    (0..c.channels()).map(|channel| (c.stages.statistics)(c, channel)).collect()
+}
+
 /// n/(n-1) σ².
 pub fn unbiased(c: &Context, var: f64) -> f64 {
     let (a, n) = (c.arithmetic, c.n() as f64);
@@ -98,6 +102,11 @@ pub fn gradient_sums(saved: &Saved, channel: usize, dy: &[f64]) -> Sums {
     let products: Vec<f64> =
         dy.iter().zip(&saved.xhat[channel]).map(|(dy, xhat)| a.mul(*dy, *xhat)).collect();
     Sums { dy: (stages.sum)(a, dy), dy_xhat: (stages.sum)(a, &products) }
+}
+
+pub fn all_gradient_sums(saved: &Saved, dy: &Rows) -> Vec<Sums> {
+    let of_channel = saved.context.stages.gradient_sums;
+    dy.iter().enumerate().map(|(channel, dy)| of_channel(saved, channel, dy)).collect()
 }
 
 /// γ/√(σ² + ε) · (dy - 1/n Σ dy - x̂ · 1/n Σ dy x̂), or γ/√(σ² + ε) · dy where the statistics are constants.

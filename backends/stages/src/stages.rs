@@ -46,6 +46,8 @@ pub struct Stages {
     pub sum: fn(Arithmetic, &[f64]) -> f64,
     /// Mean and biased variance of a channel of the batch, which has values.
     pub statistics: fn(&Context, usize) -> (f64, f64),
+    /// The same of all channels.
+    pub all_statistics: fn(&Context) -> Vec<(f64, f64)>,
     /// The variance that the running one averages, of a channel's biased one.
     pub unbiased: fn(&Context, f64) -> f64,
     /// A running statistic moved: of which slot, the old value, and the batch's.
@@ -65,6 +67,8 @@ pub struct Stages {
     pub write: fn(&Context, DType, &Rows) -> Tensor,
     /// Σ dy and Σ dy·x̂ of a channel.
     pub gradient_sums: fn(&Saved, usize, &[f64]) -> Sums,
+    /// The same of all channels.
+    pub all_gradient_sums: fn(&Saved, &Rows) -> Vec<Sums>,
     /// The gradient with respect to element k of a channel, of that element's dy.
     pub grad_input: fn(&Saved, usize, &Sums, usize, f64) -> f64,
     /// The gradient with respect to the weight of a channel.
@@ -83,6 +87,7 @@ impl Stages {
             parameter: plain::parameter,
             sum: sums::sequential,
             statistics: plain::statistics,
+            all_statistics: plain::all_statistics,
             unbiased: plain::unbiased,
             average: plain::average,
             move_running: plain::move_running,
@@ -92,6 +97,7 @@ impl Stages {
             output: plain::output,
             write: plain::write,
             gradient_sums: plain::gradient_sums,
+            all_gradient_sums: plain::all_gradient_sums,
             grad_input: plain::grad_input,
             grad_weight: plain::grad_weight,
             grad_bias: plain::grad_bias,
