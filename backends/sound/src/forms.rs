@@ -16,10 +16,14 @@ fn std(c: &Context, var: f64) -> f64 {
     a.sqrt(a.add(var, a.round(c.eps)))
 }
 
-/// √(1/(σ² + ε)).
-pub fn root_of_reciprocal(c: &Context, _channel: usize, var: f64) -> f64 {
+/// √(1/(σ² + ε)); of a running variance of -∞, of which that would be -0, the plain form's NaN.
+pub fn root_of_reciprocal(c: &Context, channel: usize, var: f64) -> f64 {
     let a = c.arithmetic;
-    a.sqrt(a.div(1.0, a.add(var, a.round(c.eps))))
+    let moved = a.add(var, a.round(c.eps));
+    if moved == f64::NEG_INFINITY {
+        return plain::inverse_std(c, channel, var);
+    }
+    a.sqrt(a.div(1.0, moved))
 }
 
 /// (x - μ)/√(σ² + ε), divided.
