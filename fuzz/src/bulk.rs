@@ -85,7 +85,8 @@ mod tests {
     fn a_case_is_made_smaller_as_long_as_it_keeps_what_is_looked_for() {
         let generator = Generator::default();
         let steps = |spec: &CaseSpec| spec.steps.as_ref().map_or(0, Vec::len);
-        let seed = (0..1000).find(|seed| steps(&generator.case(*seed)) > 3).expect("some case has many steps");
+        let seed =
+            (0..1000).find(|seed| steps(&generator.case(*seed)) > 3).expect("some case has many steps");
         assert_eq!(steps(&generator.shrink(seed, |spec| steps(spec) >= 2)), 2);
         assert_eq!(generator.shrink(seed, |_| false), generator.case(seed));
     }

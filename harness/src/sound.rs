@@ -161,8 +161,8 @@ fn note_use(uses: &mut Vec<Use>, one: Use) {
     }
 }
 
-/// Asks `count` questions on up to `jobs` threads; `open` makes a lineup for each. The results do not depend on how many
-/// there are. `progress` is called after each case with the number of cases done and of the alarms in this one.
+/// Asks `count` questions on up to `jobs` threads; `open` makes a lineup for each. The results do not depend on how
+/// many there are. `progress` is called after each case with the number of cases done and of the alarms in this one.
 ///
 /// # Errors
 /// When no lineup can be had.

@@ -2,8 +2,8 @@
 //!
 //! What they have in common is that each is a stable algorithm of the literature, so that none may fail anywhere: a
 //! budget that one of them breaks is too small. What tells them apart is everything that an implementer is free to
-//! choose: the order of sums ([`sums`]), the way to the variance ([`statistics`]), the nesting of loops ([`loops`]), and
-//! the form of a formula ([`forms`]). [`METHODS`] puts them together.
+//! choose: the order of sums ([`sums`]), the way to the variance ([`statistics`]), the nesting of loops ([`loops`]),
+//! and the form of a formula ([`forms`]). [`METHODS`] puts them together.
 
 pub mod forms;
 pub mod loops;
