@@ -18,6 +18,7 @@
 //! (permuted samples, scaled inputs) beside the one of the budget; cargo-fuzz targets that read the same
 //! strategies' choices from bytes.
 
+pub mod bulk;
 pub mod property;
 pub mod render;
 pub mod strategy;

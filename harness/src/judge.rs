@@ -21,13 +21,26 @@ pub fn judge(
         .zip(answers)
         .zip(step_names)
         .enumerate()
-        .map(|(step, ((exact, answer), name))| StepResult {
-            step,
-            action: (*name).to_owned(),
-            error: judge_error(exact.error.as_ref(), answer.error.as_ref()),
-            tensors: judge_tensors(budget, step, exact, answer, info),
-        })
+        .map(|(step, ((_, answer), name))| judge_step(expected, budget, step, answer, info, name))
         .collect()
+}
+
+/// Judges the answer to one step, which has this name.
+pub fn judge_step(
+    expected: &Expected<'_>,
+    budget: &CaseBudget,
+    step: usize,
+    answer: &StepAnswer,
+    info: &BackendInfo,
+    name: &str,
+) -> StepResult {
+    let exact = &expected.steps[step];
+    StepResult {
+        step,
+        action: name.to_owned(),
+        error: judge_error(exact.error.as_ref(), answer.error.as_ref()),
+        tensors: judge_tensors(budget, step, exact, answer, info),
+    }
 }
 
 fn judge_error(expected: Option<&LayerError>, got: Option<&LayerError>) -> Option<ErrorResult> {

@@ -2,14 +2,16 @@
 //!
 //! The [`runner`] asks the oracle and every backend the same [`bn_api::Request`], [`trial`] says whether the oracle
 //! itself is to be trusted, [`budget`] how far each element of a sound answer may be from the exact one, [`judge`]
-//! compares, [`deviations`] knows what is
-//! declared, and everything that comes of it is in [`results::RunResults`], from which reports are made.
+//! compares, [`deviations`] knows what is declared, and everything that comes of it is in [`results::RunResults`], from
+//! which reports are made. [`sound`] asks whether the budgets are wide enough.
 
 pub mod audit;
 pub mod budget;
 pub mod deviations;
 pub mod judge;
 pub mod oracle;
+pub mod parallel;
 pub mod results;
 pub mod runner;
+pub mod sound;
 pub mod trial;

@@ -18,8 +18,6 @@ pub struct Expected<'r> {
     pub steps: Vec<StepAnswer>,
     /// Where the oracle is outside what float64 allows, a sentence each. No backend is judged then.
     pub doubts: Vec<String>,
-    /// The largest `|mean| / sqrt(var + eps)` of any channel that it normalises.
-    pub kappa: f64,
     /// By accuracy.
     budgets: [OnceCell<CaseBudget>; Accuracy::COUNT],
 }
@@ -41,7 +39,21 @@ impl<'r> Expected<'r> {
         let allowed = CaseBudget::derive(&wide, &exact, Accuracy::Sound);
         let doubts = trial::doubts(&oracle.info().name, &wide, &exact, &allowed, &answers);
         let steps = if has_f64(request) { numbers_of(exact, answers) } else { answers };
-        Ok(Expected { request, steps, doubts, kappa: allowed.kappa, budgets: Default::default() })
+        Ok(Expected { request, steps, doubts, budgets: Default::default() })
+    }
+
+    /// Asks the arbiter alone.
+    ///
+    /// # Errors
+    /// Why it gave no answer.
+    pub fn of_arbiter(arbiter: &mut dyn Responder, request: &'r Request) -> Result<Self, String> {
+        let steps = answers("arbiter", arbiter, &request.widened())?;
+        Ok(Expected { request, steps, doubts: Vec::new(), budgets: Default::default() })
+    }
+
+    /// The largest `|mean| / sqrt(var + eps)` of any channel that it normalises.
+    pub fn kappa(&self) -> f64 {
+        self.budget().kappa
     }
 
     /// The budgets of a sound answer.

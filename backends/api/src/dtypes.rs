@@ -1,8 +1,8 @@
 //! Which element types go together.
 
-use bn_cases::{DType, ErrorClass};
+use bn_cases::{DType, ErrorClass, Tensor};
 
-use crate::LayerError;
+use crate::{Forward, LayerError};
 
 /// Whether PyTorch's `batch_norm` takes an input of this type with parameters and running statistics of these, in the
 /// order weight, bias, running mean, running variance; those that are missing, or not handed over, left out.
@@ -44,6 +44,24 @@ pub fn check(input: DType, tensors: impl IntoIterator<Item = DType>) -> Result<(
 pub fn moves_before_it_refuses(input: DType, tensors: [Option<DType>; 4]) -> bool {
     let [weight, bias, mean, var] = tensors;
     input.is_float() && [weight, mean, var] == [Some(input); 3] && bias.is_some_and(|bias| bias != input)
+}
+
+/// Why PyTorch refuses a call for its types, and whether only after the statistics have moved.
+///
+/// # Errors
+/// Of class `dtype_mismatch`; the statistics have to be moved before it is raised where the flag says so.
+pub fn check_call(call: &Forward<'_>) -> Result<(), (LayerError, bool)> {
+    // An empty batch is not checked.
+    if call.input.is_empty() {
+        return Ok(());
+    }
+    let input = call.input.dtype();
+    let running = call.running.as_ref();
+    let tensors =
+        [call.weight, call.bias, running.map(|running| &running.mean), running.map(|running| &running.var)];
+    let tensors = tensors.map(|tensor| tensor.map(Tensor::dtype));
+    check(input, tensors.into_iter().flatten())
+        .map_err(|error| (error, call.use_batch_stats && moves_before_it_refuses(input, tensors)))
 }
 
 /// PyTorch's name of a type.

@@ -83,28 +83,13 @@ fn unless_refused<S>(
     call: Forward<'_>,
     compute: impl FnOnce(Forward<'_>) -> (Tensor, S),
 ) -> Result<(Tensor, S), LayerError> {
-    let refused = refusal(&call);
+    let refused = dtypes::check_call(&call);
     if let Err((error, false)) = refused {
         return Err(error);
     }
     let computed = compute(call);
     // What is refused late has moved the statistics.
     refused.map_err(|(error, _)| error).map(|()| computed)
-}
-
-/// Why PyTorch refuses a call for its types, and whether only after the statistics have moved.
-fn refusal(call: &Forward<'_>) -> Result<(), (LayerError, bool)> {
-    // An empty batch is not checked.
-    if call.input.is_empty() {
-        return Ok(());
-    }
-    let input = call.input.dtype();
-    let running = call.running.as_ref();
-    let tensors =
-        [call.weight, call.bias, running.map(|running| &running.mean), running.map(|running| &running.var)];
-    let tensors = tensors.map(|tensor| tensor.map(Tensor::dtype));
-    dtypes::check(input, tensors.into_iter().flatten())
-        .map_err(|error| (error, call.use_batch_stats && dtypes::moves_before_it_refuses(input, tensors)))
 }
 
 fn compute(call: Forward<'_>) -> (Tensor, Saved) {

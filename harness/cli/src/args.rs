@@ -65,6 +65,13 @@ pub enum Command {
         /// The case's id, or a suite's name (`pitfalls/4-freezing`).
         id: String,
     },
+    /// Run implementations that are known to be sound over the suites and over generated cases: a budget that one of
+    /// them breaks is too small.
+    #[command(
+        after_help = "Exit codes: 0 no false alarm · 1 a false alarm, or nothing was judged",
+        after_long_help = format!("Examples:\n  bncheck sound\n  bncheck sound --cases 100000\n  bncheck sound --tier quick --cases 1 --seed 4711 --method welford\n\n{EXIT_CODES}")
+    )]
+    Sound(SoundArgs),
     /// Print cases with their tensors as JSON, one a line, for programs.
     #[command(after_help = FILTER_HELP)]
     Export {
@@ -110,6 +117,29 @@ pub struct RunArgs {
     /// Where results.json goes; the previous one becomes results.old.json beside it.
     #[arg(long, value_name = "FOLDER", default_value = "target/bncheck")]
     pub output: PathBuf,
+}
+
+/// The arguments of `sound`.
+#[derive(Debug, Args)]
+pub struct SoundArgs {
+    /// How many cases are generated beside those of the suites.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub cases: u32,
+    /// The seed of the first generated case; that of the next is one larger.
+    #[arg(long, value_name = "S", default_value_t = 20_150_211)]
+    pub seed: u64,
+    /// Which cases of the suites: `quick` for those of every run, `full` for all.
+    #[arg(long, value_enum, default_value_t = Tier::Full)]
+    pub tier: Tier,
+    /// Which methods; all when left out.
+    #[arg(long = "method", short = 'm', value_name = "NAME", value_delimiter = ',')]
+    pub methods: Vec<String>,
+    /// How many cases are in flight; as many as there are processors when left out.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
 }
 
 /// Which backends.

@@ -50,6 +50,17 @@ pub enum CliError {
         /// What may have been meant.
         guess: String,
     },
+    /// A sound method's name is unknown.
+    #[error("there is no method `{name}`")]
+    #[diagnostic(help("{guess}the methods are: {known}"))]
+    UnknownMethod {
+        /// The name.
+        name: String,
+        /// All names.
+        known: String,
+        /// What may have been meant.
+        guess: String,
+    },
     /// No case has this id.
     #[error("there is no case `{id}`")]
     #[diagnostic(help("{guess}`bncheck list` prints all ids"))]
@@ -130,6 +141,7 @@ impl CliError {
         ExitCode::from(match self {
             CliError::Filter(_)
             | CliError::UnknownBackend { .. }
+            | CliError::UnknownMethod { .. }
             | CliError::UnknownCase { .. }
             | CliError::Recording { .. }
             | CliError::Write(_)

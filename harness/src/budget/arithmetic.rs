@@ -81,7 +81,13 @@ impl Arithmetic {
         // are off by 970 roundings, a quarter of n.)
         let coarse = if self.coarse_data { 0.5 * terms.len() as f64 * self.u } else { 0.0 };
         let drift = (self.constants.sum_drift * self.drift(terms, magnitudes)).max(coarse);
-        self.random(terms.len()).max(self.constants.sum_base * self.u + drift)
+        self.with_drift(terms.len(), drift)
+    }
+
+    /// What is lost one way, and what is lost by chance besides.
+    fn with_drift(self, n: usize, drift: f64) -> f64 {
+        let base = self.constants.sum_base * self.u;
+        base + drift.hypot(self.random(n) - base)
     }
 
     /// The error of a sum of n terms whose roundings cancel like random numbers, relative to the sum of magnitudes.
@@ -105,7 +111,14 @@ impl Arithmetic {
     /// a multiple of g: what is lost depends on t alone, and terms that are alike, or in step with g as those of an even
     /// slope can be, lose the same again and again. There is a g for each size of the partial sums, and the terms that
     /// are added while they have it follow each other, from the front or from the back.
+    /// Equal terms may lie apart in memory and be added together.
     fn drift(self, terms: &[f64], magnitudes: f64) -> f64 {
+        let mut sorted = terms.to_vec();
+        sorted.sort_unstable_by(f64::total_cmp);
+        self.drift_in_order(terms, magnitudes).max(self.drift_in_order(&sorted, magnitudes))
+    }
+
+    fn drift_in_order(self, terms: &[f64], magnitudes: f64) -> f64 {
         let n = terms.len();
         let block = n.min(constants::SEQUENTIAL);
         let blocks = n as f64 / block as f64;
@@ -155,7 +168,24 @@ impl Arithmetic {
         let drift = lost(&mut terms.iter().copied()).max(lost(&mut terms.iter().rev().copied()));
         let drift = drift * terms.len() as f64 / magnitudes;
         let drift = if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 };
-        self.random(terms.len()).max(self.constants.sum_base * self.u + drift).max(self.sum(terms))
+        self.with_drift(terms.len(), drift).max(self.sum(terms))
+    }
+
+    /// The error of the variance of these terms where it is kept up to date (Welford 1962), as far as its roundings go
+    /// one way: it is known by doing it, from the front and from the back.
+    pub fn variance(self, terms: &[f64], var: f64) -> f64 {
+        let lost = |terms: &mut dyn Iterator<Item = f64>| {
+            let updated = |(mean, squares, count): (f64, f64, f64), term: f64| {
+                let off = self.round(term - mean);
+                let mean = self.round(mean + self.round(off / count));
+                let square = self.round(off * self.round(term - mean));
+                (mean, self.round(squares + square), count + 1.0)
+            };
+            let (_, squares, count) = terms.fold((0.0, 0.0, 1.0), updated);
+            (squares / (count - 1.0) - var).abs()
+        };
+        let drift = lost(&mut terms.iter().copied()).max(lost(&mut terms.iter().rev().copied()));
+        if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 }
     }
 
     /// The mean of these terms as Welford has it: m += (x - m)/k.
@@ -183,7 +213,7 @@ impl Arithmetic {
             })
     }
 
-    /// Whether `(1-m)·old + m·new`, and `old + m·(new - old)`, is computed without a rounding.
+    /// Whether `(1-m)·old + m·new` is computed without a rounding, and `old + m·(new - old)` and `new + (1-m)·(old - new)` are.
     pub fn averages_exactly(self, momentum: f64, old: f64, new: f64) -> bool {
         let sum = |a: f64, b: f64| {
             let sum = a + b;
@@ -196,9 +226,12 @@ impl Arithmetic {
             let product = a * b;
             (a.mul_add(b, -product) == 0.0 && self.round(product) == product).then_some(product)
         };
-        let weighed = || sum(product(sum(1.0, -momentum)?, old)?, product(momentum, new)?);
+        let kept = || sum(1.0, -momentum);
+        let weighed = || sum(product(kept()?, old)?, product(momentum, new)?);
         let moved = || sum(old, product(momentum, sum(new, -old)?)?);
-        self.round(momentum) == momentum && weighed().is_some() && moved().is_some()
+        let moved_back = || sum(new, product(kept()?, sum(old, -new)?)?);
+        let forms = [weighed(), moved(), moved_back()];
+        self.round(momentum) == momentum && forms.iter().all(Option::is_some)
     }
 
     /// The number of the computation nearest to this one.
@@ -355,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn averages_are_exact_in_both_forms_or_not_at_all() {
+    fn averages_are_exact_in_all_forms_or_not_at_all() {
         assert!(single().averages_exactly(0.5, 3.0, 96.0));
         assert!(!single().averages_exactly(0.1, 3.0, 96.0));
         assert!(!single().averages_exactly(0.5, 1e8, 1.5));

@@ -321,6 +321,8 @@ impl Channel {
         // added up exactly, a variance that is kept up to date adds up other terms.
         let growth = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
         let var_error = 2.0 * growth * var + 2.0 * off_on_the_way * var.sqrt() + off * off + tiny;
+        let drift = arithmetic.variance(&terms, var) + arithmetic.constants.sum_base * arithmetic.u * var;
+        let var_error = var_error.max(drift);
         // Of finite values even the sums here may overflow, in f64.
         let finite = terms.iter().all(|x| x.is_finite());
         let sum = n * (var + off * off + mean.abs());

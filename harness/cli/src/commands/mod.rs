@@ -6,6 +6,7 @@ pub mod explain;
 pub mod export;
 pub mod list;
 pub mod run;
+pub mod sound;
 
 use std::io::Write;
 use std::path::PathBuf;

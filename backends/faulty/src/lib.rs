@@ -1,0 +1,1 @@
+//! Batch normalization with one named mistake at a time.

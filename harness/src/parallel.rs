@@ -1,0 +1,46 @@
+//! Work in parallel, received in the order in which it is done.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// Does pieces 0 to `count` of some work on up to `jobs` threads. `open` makes what a thread needs, `work` does a piece
+/// with it, and `receive` is called on this thread with each piece's number and what came of it.
+///
+/// # Errors
+/// When a thread does not get what it needs.
+///
+/// # Panics
+/// When a piece does.
+pub fn each<L, T: Send, E: Send>(
+    jobs: usize,
+    count: usize,
+    open: &(dyn Fn() -> Result<L, E> + Sync),
+    work: &(dyn Fn(&mut L, usize) -> T + Sync),
+    receive: &mut dyn FnMut(usize, T),
+) -> Result<(), E> {
+    let next = AtomicUsize::new(0);
+    let (send, done) = mpsc::channel::<(usize, T)>();
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..jobs.clamp(1, count.max(1)))
+            .map(|_| {
+                let (send, next) = (send.clone(), &next);
+                scope.spawn(move || {
+                    let mut needed = open()?;
+                    loop {
+                        let index = next.fetch_add(1, Ordering::Relaxed);
+                        if index >= count || send.send((index, work(&mut needed, index))).is_err() {
+                            return Ok(());
+                        }
+                    }
+                })
+            })
+            .collect();
+        drop(send);
+        for (index, piece) in done {
+            receive(index, piece);
+        }
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
+}
