@@ -21,13 +21,24 @@ pub fn judge(
         .zip(answers)
         .zip(step_names)
         .enumerate()
-        .map(|(step, ((exact, answer), name))| StepResult {
-            step,
-            action: (*name).to_owned(),
-            error: judge_error(exact.error.as_ref(), answer.error.as_ref()),
-            tensors: judge_tensors(budget, step, exact, answer, info),
-        })
+        .map(|(step, ((exact, answer), name))| judge_step(budget, (step, name), exact, answer, info))
         .collect()
+}
+
+/// Judges the answer to one step, which has a number and a name.
+pub fn judge_step(
+    budget: &CaseBudget,
+    (step, name): (usize, &str),
+    exact: &StepAnswer,
+    answer: &StepAnswer,
+    info: &BackendInfo,
+) -> StepResult {
+    StepResult {
+        step,
+        action: name.to_owned(),
+        error: judge_error(exact.error.as_ref(), answer.error.as_ref()),
+        tensors: judge_tensors(budget, step, exact, answer, info),
+    }
 }
 
 fn judge_error(expected: Option<&LayerError>, got: Option<&LayerError>) -> Option<ErrorResult> {

@@ -1,8 +1,7 @@
 //! Takes cases to the oracle and to every backend, in parallel, and collects the judgements in order.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, mpsc};
+use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bn_api::{Outcome, Request, Responder, Response, StepAnswer};
@@ -11,6 +10,7 @@ use bn_cases::Case;
 use crate::deviations::{Affected, Deviation, Deviations};
 use crate::judge::{check_published, compare_declared, judge};
 use crate::oracle::Expected;
+use crate::parallel;
 use crate::results::{
     BackendColumn, CaseInfo, CaseResult, Machine, RunInfo, RunResults, SCHEMA_VERSION, StepResult,
     TensorResult, Verdict,
@@ -55,45 +55,22 @@ pub fn run<E: Send>(
     let started_unix_ms =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
     let jobs = options.jobs.clamp(1, cases.len().max(1));
-    let next = AtomicUsize::new(0);
     let columns: Mutex<Option<Columns>> = Mutex::new(None);
-    let (send, receive) = mpsc::channel::<(usize, CaseInfo, Vec<Judged>)>();
-    let mut done: Vec<Option<(CaseInfo, Vec<Judged>)>> = cases.iter().map(|_| None).collect();
-    let opened: Result<Vec<()>, E> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..jobs)
-            .map(|_| {
-                let (send, next, columns, options) = (send.clone(), &next, &columns, &options);
-                scope.spawn(move || {
-                    let mut lineup = open()?;
-                    if let Ok(mut columns) = columns.lock() {
-                        columns.get_or_insert_with(|| Columns::of(&lineup));
-                    }
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some(case) = cases.get(index) else { return Ok(()) };
-                        let (info, judged) = run_case(case, &mut lineup, options.deviations);
-                        if send.send((index, info, judged)).is_err() {
-                            return Ok(());
-                        }
-                    }
-                })
-            })
-            .collect();
-        drop(send);
-        for (finished, (index, info, judged)) in receive.iter().enumerate() {
-            let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.result.verdict).collect();
-            progress(finished + 1, &verdicts);
-            done[index] = Some((info, judged));
+    let open = || {
+        let lineup = open()?;
+        if let Ok(mut columns) = columns.lock() {
+            columns.get_or_insert_with(|| Columns::of(&lineup));
         }
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    });
-    opened?;
+        Ok(lineup)
+    };
+    let work = |lineup: &mut Lineup, index: usize| run_case(cases[index], lineup, options.deviations);
+    let done = parallel::each(cases.len(), jobs, &open, &work, &mut |finished, (_, judged)| {
+        let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.result.verdict).collect();
+        progress(finished, &verdicts);
+    })?;
     let columns = columns.into_inner().ok().flatten().unwrap_or_default();
     let (mut infos, mut judged) = (Vec::new(), Vec::new());
-    for (info, of_case) in done.into_iter().flatten() {
+    for (info, of_case) in done {
         infos.push(info);
         judged.extend(of_case);
     }
