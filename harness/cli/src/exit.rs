@@ -50,6 +50,15 @@ pub enum CliError {
         /// What may have been meant.
         guess: String,
     },
+    /// A fault's name is unknown.
+    #[error("there is no fault `{name}`")]
+    #[diagnostic(help("{near}`bncheck faults --list` prints all of them"))]
+    UnknownFault {
+        /// The name.
+        name: String,
+        /// What may have been meant.
+        near: String,
+    },
     /// No case has this id.
     #[error("there is no case `{id}`")]
     #[diagnostic(help("{guess}`bncheck list` prints all ids"))]
@@ -130,6 +139,7 @@ impl CliError {
         ExitCode::from(match self {
             CliError::Filter(_)
             | CliError::UnknownBackend { .. }
+            | CliError::UnknownFault { .. }
             | CliError::UnknownCase { .. }
             | CliError::Recording { .. }
             | CliError::Write(_)
