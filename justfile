@@ -25,6 +25,12 @@ conformance *ARGS: build
 run *ARGS: build
     @{{ bncheck }} "$@"
 
+# Run the known mistakes through the quick cases and print which case catches which; arguments go to `bncheck faults`
+[no-exit-message]
+[positional-arguments]
+faults *ARGS: build
+    @{{ bncheck }} faults "$@"
+
 # Say what is installed, which backends are usable, and how to mend what is not
 [no-exit-message]
 doctor: build

@@ -23,7 +23,7 @@ pub use dtype::DType;
 pub use expand::MAX_EXPANSION;
 pub use filter::{Filter, FilterError};
 pub use observed::{ErrorClass, Observable, TensorName};
-pub use problem::{Problem, Problems, Source, Span, did_you_mean};
+pub use problem::{Problem, Problems, Source, Span, did_you_mean, near};
 pub use resolve::MAX_CASE_BYTES;
 pub use suite::{Suite, load, load_str};
 pub use tensor::{Channels, Tensor};

@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use bn_api::{ErrorClass, LayerError, Observable, Responder, TensorName};
 use bn_cases::Case;
 use bn_harness::sound::{self, Lineup, Question, SoundResults};
-use common::{cases, changed, each, reference, suite, with_answers, with_tensor};
+use common::{arbiter, cases, changed, each, reference, suite, with_answers, with_tensor};
 
 const TWO: &str = "{suite: two, cases: [
     {name: a, input: {shape: [4, 3]}, mode: train},
@@ -18,7 +18,8 @@ const TWO: &str = "{suite: two, cases: [
 fn asked(cases: &[&Case], jobs: usize, methods: fn() -> Vec<Box<dyn Responder>>) -> SoundResults {
     let open = || {
         Ok::<_, Infallible>(Lineup {
-            oracle: reference(),
+            oracle: Some(reference()),
+            arbiter: arbiter(),
             methods: methods(),
             question: Box::new(|number| Ok(Question { case: Cow::Borrowed(cases[number]), yaml: None })),
         })
@@ -85,7 +86,8 @@ fn an_error_of_another_class_and_a_panic_are_alarms() {
 fn a_question_that_cannot_be_asked_and_a_doubted_oracle_are_alarms() {
     let open = || {
         Ok::<_, Infallible>(Lineup {
-            oracle: reference(),
+            oracle: Some(reference()),
+            arbiter: arbiter(),
             methods: vec![reference()],
             question: Box::new(|_| Err("it does not load".to_owned())),
         })

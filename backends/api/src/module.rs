@@ -24,6 +24,7 @@ pub struct ModuleLayer<K: Kernel> {
     var: Option<Held>,
     num_batches_tracked: Option<i64>,
     graph: Option<Graph<K::Saved>>,
+    unchecked: Option<ErrorClass>,
 }
 
 /// A tensor of the layer.
@@ -77,8 +78,15 @@ impl<K: Kernel> ModuleLayer<K> {
             var: initial(Slot::RunningVar, 1.0),
             num_batches_tracked: config.track_running_stats.then(|| config.num_batches_tracked.unwrap_or(0)),
             graph: None,
+            unchecked: None,
             config: config.clone(),
         }
+    }
+
+    /// The layer without the check that raises errors of this class before a forward: one that is wrong on purpose.
+    #[must_use]
+    pub fn without_check(self, class: ErrorClass) -> Self {
+        ModuleLayer { unchecked: Some(class), ..self }
     }
 
     fn parameters(&mut self) -> impl Iterator<Item = &mut Parameter> {
@@ -110,12 +118,13 @@ impl<K: Kernel> ModuleLayer<K> {
     fn check(&self, input: &Input, use_batch_stats: bool) -> Result<(), LayerError> {
         let refused = |class, message| Err(LayerError::new(class, message));
         let shape = input.tensor.shape();
-        if use_batch_stats && input.tensor.channels().values == 1 {
+        let checks = |class| self.unchecked != Some(class);
+        if use_batch_stats && input.tensor.channels().values == 1 && checks(ErrorClass::OneValuePerChannel) {
             let message =
                 format!("Expected more than 1 value per channel when training, got input size {shape:?}");
             return refused(ErrorClass::OneValuePerChannel, message);
         }
-        if self.config.eps <= 0.0 {
+        if self.config.eps <= 0.0 && checks(ErrorClass::EpsNotPositive) {
             let message = format!("batch_norm eps must be positive, but got {}", self.config.eps);
             return refused(ErrorClass::EpsNotPositive, message);
         }
@@ -135,7 +144,7 @@ impl<K: Kernel> ModuleLayer<K> {
             let message = format!("{} channels for a layer of {} features", shape[1], self.config.features);
             return refused(ErrorClass::WrongFeatures, message);
         }
-        if mean.is_some() != var.is_some() {
+        if mean.is_some() != var.is_some() && checks(ErrorClass::MissingBuffer) {
             let message = if use_batch_stats {
                 "running_mean and running_var must either both be None or neither be None"
             } else if mean.is_none() {
@@ -247,7 +256,7 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
         let graph = self.graph.as_ref().ok_or_else(|| {
             LayerError::new(ErrorClass::NoGraph, "there is no graph: the latest forward kept none")
         })?;
-        if graph.changed {
+        if graph.changed && self.unchecked != Some(ErrorClass::GraphChanged) {
             let message = "one of the variables needed for gradient computation has been modified by an inplace \
                  operation";
             return Err(LayerError::new(ErrorClass::GraphChanged, message));

@@ -149,11 +149,18 @@ fn forward(stages: Stages, call: Forward<'_>) -> (Tensor, Saved) {
             }
             _ => (stages.all_statistics)(c),
         };
-        if let (true, Some(running), Some(before)) = (use_batch_stats, running, before) {
-            let Running { mean, var } = (stages.move_running)(c, &before, &found);
-            let stored = |old: &Tensor, new: Vec<f64>| Tensor::from_values(old.dtype(), old.shape(), new);
-            *running = RunningStats { mean: stored(&running.mean, mean), var: stored(&running.var, var) };
+        let mut moved = None;
+        if let (true, Some(running), Some(before)) = ((stages.moves)(c), running, before) {
+            let batch = if use_batch_stats { found.clone() } else { (stages.all_statistics)(c) };
+            let new = (stages.move_running)(c, &before, &batch);
+            let stored = |old: &Tensor, new: &[f64]| {
+                Tensor::from_values(old.dtype(), old.shape(), new.iter().copied())
+            };
+            let (mean, var) = (stored(&running.mean, &new.mean), stored(&running.var, &new.var));
+            *running = RunningStats { mean, var };
+            moved = Some(new);
         }
+        found = (stages.applied)(c, found, moved.as_ref());
     }
     let statistics: Vec<Statistics> = found
         .into_iter()
@@ -164,15 +171,8 @@ fn forward(stages: Stages, call: Forward<'_>) -> (Tensor, Saved) {
             inverse_std: (stages.inverse_std)(c, channel, var),
         })
         .collect();
-    let by_element = |of: &dyn Fn(usize, &Statistics, usize) -> f64| -> Rows {
-        let row = |(channel, statistics)| (0..c.n()).map(|k| of(channel, statistics, k)).collect();
-        statistics.iter().enumerate().map(row).collect()
-    };
-    let xhat =
-        by_element(&|channel, statistics, k| (stages.normalise)(c, channel, statistics, c.x[channel][k]));
-    let y = by_element(&|channel, statistics, k| {
-        (stages.output)(c, channel, statistics, c.x[channel][k], xhat[channel][k])
-    });
+    let xhat = (stages.all_normalised)(c, &statistics);
+    let y = (stages.all_output)(c, &statistics, &xhat);
     // Integers, of which only an empty batch gets here, become the type of what they are scaled by.
     let dtype = match (input.dtype(), weight.or(bias)) {
         (DType::I64, Some(parameter)) => parameter.dtype(),

@@ -13,4 +13,4 @@ pub mod sums;
 
 pub use arithmetic::Arithmetic;
 pub use kernel::{Context, Running, Saved, StagedKernel};
-pub use stages::{Rows, Stages, Statistics, Sums};
+pub use stages::{Moments, Rows, Stages, Statistics, Sums};

@@ -4,7 +4,7 @@
 
 use bn_api::{Channels, DType, Layout, Slot, Strided, Tensor};
 
-use crate::{Arithmetic, Context, Rows, Running, Saved, Stages, Statistics, Sums};
+use crate::{Arithmetic, Context, Moments, Rows, Running, Saved, Stages, Statistics, Sums};
 
 pub fn arithmetic(input: DType, _layer: DType) -> Arithmetic {
     if input == DType::F64 { Arithmetic::DOUBLE } else { Arithmetic::SINGLE }
@@ -54,6 +54,10 @@ pub fn average(c: &Context, _slot: Slot, old: f64, batch: f64) -> f64 {
     a.add(a.mul(old, a.sub(1.0, momentum)), a.mul(batch, momentum))
 }
 
+pub fn moves(c: &Context) -> bool {
+    c.use_batch_stats
+}
+
 pub fn move_running(c: &Context, before: &Running, batch: &[(f64, f64)]) -> Running {
     let Stages { unbiased, average, .. } = c.stages;
     let mean =
@@ -70,6 +74,10 @@ pub fn running(_c: &Context, running: &Running, channel: usize) -> (f64, f64) {
     (running.mean[channel], running.var[channel])
 }
 
+pub fn applied(_c: &Context, found: Vec<Moments>, _moved: Option<&Running>) -> Vec<Moments> {
+    found
+}
+
 pub fn inverse_std(c: &Context, _channel: usize, var: f64) -> f64 {
     let a = c.arithmetic;
     a.div(1.0, a.sqrt(a.add(var, a.round(c.eps))))
@@ -84,6 +92,23 @@ pub fn normalise(c: &Context, _channel: usize, statistics: &Statistics, x: f64) 
 pub fn output(c: &Context, channel: usize, _statistics: &Statistics, _x: f64, xhat: f64) -> f64 {
     let a = c.arithmetic;
     a.add(a.mul(xhat, c.gamma[channel]), c.beta[channel])
+}
+
+pub fn all_normalised(c: &Context, statistics: &[Statistics]) -> Rows {
+    let normalise = c.stages.normalise;
+    let row = |(channel, statistics): (usize, &Statistics)| {
+        c.x[channel].iter().map(|x| normalise(c, channel, statistics, *x)).collect()
+    };
+    statistics.iter().enumerate().map(row).collect()
+}
+
+pub fn all_output(c: &Context, statistics: &[Statistics], xhat: &Rows) -> Rows {
+    let output = c.stages.output;
+    let row = |(channel, statistics): (usize, &Statistics)| {
+        let elements = c.x[channel].iter().zip(&xhat[channel]);
+        elements.map(|(x, xhat)| output(c, channel, statistics, *x, *xhat)).collect()
+    };
+    statistics.iter().enumerate().map(row).collect()
 }
 
 pub fn write(c: &Context, dtype: DType, rows: &Rows) -> Tensor {

@@ -10,6 +10,9 @@ use crate::{Arithmetic, plain, sums};
 /// One row a channel, with its n values in the order of (N, …).
 pub type Rows = Vec<Vec<f64>>;
 
+/// Mean and variance of a channel.
+pub type Moments = (f64, f64);
+
 /// What a channel is normalised with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Statistics {
@@ -52,17 +55,26 @@ pub struct Stages {
     pub unbiased: fn(&Context, f64) -> f64,
     /// A running statistic moved: of which slot, the old value, and the batch's.
     pub average: fn(&Context, Slot, f64, f64) -> f64,
+    /// Whether the running statistics are moved, where there are any.
+    pub moves: fn(&Context) -> bool,
     /// All running statistics moved, of the batch's mean and biased variance channel by channel. Not called for an
     /// empty batch, nor where there are none.
     pub move_running: fn(&Context, &Running, &[(f64, f64)]) -> Running,
     /// Mean and variance of a channel when they are the layer's own and not the batch's.
     pub running: fn(&Context, &Running, usize) -> (f64, f64),
+    /// What the channels are normalised with, of the mean and variance that were found for each and of the running
+    /// statistics where they have moved.
+    pub applied: fn(&Context, Vec<Moments>, Option<&Running>) -> Vec<Moments>,
     /// 1/√(var + eps) of a channel.
     pub inverse_std: fn(&Context, usize, f64) -> f64,
     /// x̂ of an element of a channel.
     pub normalise: fn(&Context, usize, &Statistics, f64) -> f64,
     /// y of an element of a channel, of x and x̂.
     pub output: fn(&Context, usize, &Statistics, f64, f64) -> f64,
+    /// All of x̂.
+    pub all_normalised: fn(&Context, &[Statistics]) -> Rows,
+    /// All of y, of all of x̂.
+    pub all_output: fn(&Context, &[Statistics], &Rows) -> Rows,
     /// Rows as a tensor of the input's shape and of this type.
     pub write: fn(&Context, DType, &Rows) -> Tensor,
     /// Σ dy and Σ dy·x̂ of a channel.
@@ -90,11 +102,15 @@ impl Stages {
             all_statistics: plain::all_statistics,
             unbiased: plain::unbiased,
             average: plain::average,
+            moves: plain::moves,
             move_running: plain::move_running,
             running: plain::running,
+            applied: plain::applied,
             inverse_std: plain::inverse_std,
             normalise: plain::normalise,
             output: plain::output,
+            all_normalised: plain::all_normalised,
+            all_output: plain::all_output,
             write: plain::write,
             gradient_sums: plain::gradient_sums,
             all_gradient_sums: plain::all_gradient_sums,

@@ -83,6 +83,10 @@ pub enum Command {
         /// The recording.
         recording: PathBuf,
     },
+    /// Run the known mistakes through the cases and print which case catches which; a mistake that no case catches is
+    /// a hole.
+    #[command(after_help = FILTER_HELP)]
+    Faults(FaultsArgs),
     /// Say what is installed, which backends are usable, and what to type where one is not.
     Doctor {
         /// How to print it.
@@ -138,6 +142,29 @@ pub struct SoundArgs {
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
     /// How to print the results.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// The arguments of `faults`.
+#[derive(Debug, Args)]
+pub struct FaultsArgs {
+    /// Which mistakes; all when left out.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Print what the mistakes are, and run nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Which cases, by filter terms; those of the quick tier when left out.
+    #[arg(long, value_name = "FILTER", num_args = 1..)]
+    pub cases: Vec<String>,
+    /// `quick` for the cases of every run, `full` for all; a filter takes from all unless this is given.
+    #[arg(long, value_enum)]
+    pub tier: Option<Tier>,
+    /// How many cases are in flight; as many as there are processors when left out.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// How to print what came of it.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
 }

@@ -61,6 +61,15 @@ pub enum CliError {
         /// What may have been meant.
         guess: String,
     },
+    /// A fault's name is unknown.
+    #[error("there is no fault `{name}`")]
+    #[diagnostic(help("{near}`bncheck faults --list` prints all of them"))]
+    UnknownFault {
+        /// The name.
+        name: String,
+        /// What may have been meant.
+        near: String,
+    },
     /// No case has this id.
     #[error("there is no case `{id}`")]
     #[diagnostic(help("{guess}`bncheck list` prints all ids"))]
@@ -142,6 +151,7 @@ impl CliError {
             CliError::Filter(_)
             | CliError::UnknownBackend { .. }
             | CliError::UnknownMethod { .. }
+            | CliError::UnknownFault { .. }
             | CliError::UnknownCase { .. }
             | CliError::Recording { .. }
             | CliError::Write(_)

@@ -48,6 +48,7 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Export { filter } => commands::export::export(&cli.suites, filter),
         Command::Audit { recording } => commands::audit::audit(&cli.suites, recording),
         Command::Explain { id } => commands::explain::explain(&cli.suites, id),
+        Command::Faults(args) => commands::faults::faults(&cli.suites, args),
         Command::Doctor { format } => commands::doctor::doctor(*format),
         Command::Schema => {
             let schema = bn_cases::format::json_schema();

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod doctor;
 pub mod explain;
 pub mod export;
+pub mod faults;
 pub mod list;
 pub mod run;
 pub mod sound;

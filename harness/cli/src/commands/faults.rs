@@ -1,0 +1,119 @@
+//! `bncheck faults`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use bn_api::{InProcess, Responder};
+use bn_cases::near;
+use bn_faulty::{Fault, Faulty, NOT_EXPRESSED, catalogue, fault};
+use bn_harness::faults::{self, Lineup};
+use bn_reports::style::{BOLD, DIM};
+use serde_json::json;
+
+use crate::args::{FaultsArgs, Format};
+use crate::backends;
+use crate::commands::print;
+use crate::exit::{CliError, Outcome};
+use crate::progress::Progress;
+use crate::selection::Cases;
+
+/// How many names are suggested for one that is unknown.
+const SUGGESTED: usize = 5;
+
+/// Runs faults over cases and prints which case catches which.
+pub fn faults(suites: &[PathBuf], args: &FaultsArgs) -> Result<Outcome, CliError> {
+    let faults = select(&args.names)?;
+    if args.list {
+        print(&match args.format {
+            Format::Human => list(&faults, args.names.is_empty()),
+            Format::Json => list_as_json(&faults),
+        })?;
+        return Ok(Outcome::AsExpected);
+    }
+    let cases = Cases::load(suites)?;
+    let selected = cases.select(&args.cases, args.tier.map(Into::into))?;
+    let jobs = args
+        .jobs
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let open = || -> Result<Lineup, CliError> {
+        let faulty = |fault: &&'static Fault| responder(Faulty::with(fault));
+        Ok(Lineup {
+            oracle: backends::open_oracle()?,
+            arbiter: backends::arbiter(),
+            control: responder(Faulty::without()),
+            faults: faults.iter().map(faulty).collect(),
+        })
+    };
+    let mut progress = Progress::new(selected.len());
+    let matrix = faults::run(&selected, &open, jobs, &mut |done| progress.case_done(done, &[]))?;
+    progress.finish();
+    print(&match args.format {
+        Format::Human => bn_reports::faults::matrix(&matrix),
+        Format::Json => format!("{:#}\n", json!(matrix)),
+    })?;
+    Ok(if matrix.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch })
+}
+
+fn responder(backend: Faulty) -> Box<dyn Responder> {
+    Box::new(InProcess::new(backend))
+}
+
+/// The faults with these names, all of them when there is no name.
+fn select(names: &[String]) -> Result<Vec<&'static Fault>, CliError> {
+    if names.is_empty() {
+        return Ok(catalogue().iter().collect());
+    }
+    let known = |name: &String| {
+        fault(name).ok_or_else(|| CliError::UnknownFault { name: name.clone(), near: suggestions(name) })
+    };
+    names.iter().map(known).collect()
+}
+
+/// "did you mean …? " with the names that are like this one: in spelling, or in having all its words.
+fn suggestions(name: &str) -> String {
+    let all = || catalogue().iter().map(|fault| fault.name);
+    let has_words = |known: &&str| name.split('-').all(|word| !word.is_empty() && known.contains(word));
+    let mut guesses: Vec<&str> = all().filter(has_words).collect();
+    guesses.sort_by_key(|guess| guess.len());
+    for guess in near(name, all()) {
+        if !guesses.contains(&guess) {
+            guesses.push(guess);
+        }
+    }
+    let quoted: Vec<String> = guesses.iter().take(SUGGESTED).map(|guess| format!("`{guess}`")).collect();
+    if quoted.is_empty() { String::new() } else { format!("did you mean {}? ", quoted.join(", ")) }
+}
+
+/// What the faults are, and what is not among all of them.
+fn list(faults: &[&Fault], all: bool) -> String {
+    let mut text = String::new();
+    for fault in faults {
+        let _ = writeln!(text, "{BOLD}{}{BOLD:#}: {}", fault.name, fault.about);
+        let tensors: Vec<&str> = fault.tensors.iter().map(|tensor| tensor.name()).collect();
+        let shown = if tensors.is_empty() { "an error, or none".to_owned() } else { tensors.join(", ") };
+        let link = fault.link.map(|link| format!(" · {link}")).unwrap_or_default();
+        let _ = writeln!(text, "  {DIM}shows in {shown}{link}{DIM:#}");
+    }
+    if all {
+        let _ = writeln!(text, "\n{BOLD}Known mistakes that no case can show{BOLD:#}");
+        for (what, why) in NOT_EXPRESSED {
+            let _ = writeln!(text, "{what}\n  {DIM}{why}{DIM:#}");
+        }
+    }
+    text
+}
+
+fn list_as_json(faults: &[&Fault]) -> String {
+    let list: Vec<_> = faults
+        .iter()
+        .map(|fault| {
+            json!({
+                "name": fault.name,
+                "about": fault.about,
+                "tensors": fault.tensors,
+                "link": fault.link,
+            })
+        })
+        .collect();
+    format!("{:#}\n", json!(list))
+}
