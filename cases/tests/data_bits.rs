@@ -228,7 +228,8 @@ fn fills() -> Vec<(&'static str, Fill)> {
         ("ramp batch", ramp(Along::Batch)),
         ("ramp channel", ramp(Along::Channel)),
         ("ramp spatial", ramp(Along::Spatial)),
-        ("exact", Fill::Exact { mean: 3.0, step: 0.5 }),
+        ("exact", Fill::Exact { mean: 3.0, step: 0.5, adjacent: false }),
+        ("exact-adjacent", Fill::Exact { mean: 3.0, step: 0.5, adjacent: true }),
         ("correlated", Fill::Correlated { mean: 0.5, strength: 1.0, noise: 1.0 }),
         (
             "special",

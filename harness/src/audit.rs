@@ -188,8 +188,8 @@ pub fn compare(
         Response::Answered(exact) if !same_kernels => Some(CaseBudget::derive(request, exact, accuracy)),
         _ => None,
     };
-    let accuracy = if half { Accuracy::StatisticsRoundedToStorage } else { Accuracy::Sound };
-    let (wide, own) = (budget(&double, Accuracy::Sound), budget(request, accuracy));
+    let accuracy = if half { Accuracy::StatisticsRoundedToStorage } else { Accuracy::Folded };
+    let (wide, own) = (budget(&double, Accuracy::Folded), budget(request, accuracy));
     let said = |what| format!("{}, {what}", request.case);
     let mut disagreements = match &recorded.float64 {
         Some(recorded) => disagreements(&said("float64"), &asked, recorded, wide.as_ref()),

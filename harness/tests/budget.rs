@@ -291,7 +291,8 @@ fn a_lesser_accuracy_never_has_the_smaller_budget() {
     for case in cases(&suites).into_iter().filter(|case| case.spec.dtype.size() == 2).step_by(5) {
         let request = Request::from_case(case);
         let expected = expected(&request);
-        for accuracy in [Accuracy::StatisticsRoundedToStorage, Accuracy::StorageArithmetic] {
+        for accuracy in [Accuracy::Folded, Accuracy::StatisticsRoundedToStorage, Accuracy::StorageArithmetic]
+        {
             let lesser = CaseBudget::derive(&request, &expected.steps, accuracy);
             for step in 0..expected.steps.len() {
                 for (tensor, _) in &expected.steps[step].tensors {

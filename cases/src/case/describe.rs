@@ -129,7 +129,10 @@ fn describe_fill(fill: &Fill) -> String {
         Fill::Constant(value) => format!("constant {value}"),
         Fill::Channels { mean, std } => format!("by channel: means {mean:?}, standard deviations {std:?}"),
         Fill::Ramp { from, to, along } => format!("ramp from {from} to {to} along {along:?}").to_lowercase(),
-        Fill::Exact { mean, step } => format!("exact sums: mean {mean}, steps of {step}"),
+        Fill::Exact { mean, step, adjacent } => {
+            let order = if *adjacent { ", pairs side by side" } else { "" };
+            format!("exact sums: mean {mean}, steps of {step}{order}")
+        }
         Fill::Correlated { mean, strength, noise } => {
             format!("{mean} + {strength}·xhat + {noise}·N(0, 1)")
         }

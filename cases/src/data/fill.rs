@@ -118,7 +118,7 @@ pub fn check(fill: &Fill, role: Role, dtype: DType, shape: &[usize]) -> Result<(
             }
             within(from.abs().max(to.abs()))
         }
-        Fill::Exact { mean, step } => {
+        Fill::Exact { mean, step, .. } => {
             check_exact(*mean, *step, dtype, shape).map_err(here)?;
             within(mean.abs() + f64::from(EXACT_REACH) * step)
         }
@@ -238,10 +238,10 @@ fn generate_bits(
             let last = length.saturating_sub(1).max(1) as f64;
             each(&mut |index| from + (to - from) * (place(index) as f64 / last))
         }
-        Fill::Exact { mean, step } => exact(*mean, *step, draws, shape, channels)
-            .into_iter()
-            .map(|value| dtype.bits_of(value))
-            .collect(),
+        Fill::Exact { mean, step, adjacent } => {
+            let fill = if *adjacent { exact_side_by_side } else { exact };
+            fill(*mean, *step, draws, shape, channels).into_iter().map(|value| dtype.bits_of(value)).collect()
+        }
         Fill::Correlated { mean, strength, noise } => {
             let input = input.expect("a correlated gradient follows an input");
             let xhat = standardised(input);
@@ -300,6 +300,34 @@ fn exact(mean: f64, step: f64, draws: &mut Draws, shape: &[usize], channels: Cha
             let size = 1.0 + (draws.uniform() * f64::from(EXACT_REACH)).floor();
             values[channels.index(channel, pair[0])] = mean + size * step;
             values[channels.index(channel, pair[1])] = mean - size * step;
+        }
+    }
+    values
+}
+
+/// As many values have the same k before it changes that partners are as far apart in every eighth value.
+const SIDE_BY_SIDE: usize = 16;
+
+/// Pairs `mean ± k·step` with k from 1 to 4 side by side, and the mean itself last where n is odd. Their signs are the
+/// Thue-Morse sequence, of which every second value is the sequence again.
+fn exact_side_by_side(
+    mean: f64,
+    step: f64,
+    draws: &mut Draws,
+    shape: &[usize],
+    channels: Channels,
+) -> Vec<f64> {
+    let total: usize = shape.iter().product();
+    let mut values = vec![mean; total];
+    let paired = channels.values - channels.values % 2;
+    for channel in 0..channels.count {
+        let mut size = 0.0;
+        for k in 0..paired {
+            if k.is_multiple_of(SIDE_BY_SIDE) {
+                size = 1.0 + (draws.uniform() * f64::from(EXACT_REACH)).floor();
+            }
+            let sign = if k.count_ones().is_multiple_of(2) { 1.0 } else { -1.0 };
+            values[channels.index(channel, k)] = mean + sign * size * step;
         }
     }
     values

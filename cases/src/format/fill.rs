@@ -59,6 +59,10 @@ pub enum Fill {
         /// The unit; a power of two.
         #[serde(default = "one")]
         step: f64,
+        /// Whether partners lie side by side, and so do those of every second, fourth and eighth value, instead of
+        /// anywhere. A mean that is kept up to date then comes back to `mean` after every pair.
+        #[serde(default)]
+        adjacent: bool,
     },
     /// For gradients: `mean + strength·x̂ + noise·N(0, 1)`, where x̂ is the latest input, each channel brought
     /// to mean 0 and standard deviation 1. Such a gradient makes every term of the backward formula count.

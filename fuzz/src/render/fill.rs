@@ -26,7 +26,13 @@ pub(super) fn fill(fill: &Fill) -> String {
             };
             kind("ramp", &[("from", number(*from)), ("to", number(*to)), ("along", along.to_owned())])
         }
-        Fill::Exact { mean, step } => kind("exact", &[("mean", number(*mean)), ("step", number(*step))]),
+        Fill::Exact { mean, step, adjacent } => {
+            let mut fields = vec![("mean", number(*mean)), ("step", number(*step))];
+            if *adjacent {
+                fields.push(("adjacent", "true".to_owned()));
+            }
+            kind("exact", &fields)
+        }
         Fill::Correlated { mean, strength, noise } => {
             let [mean, strength, noise] = [mean, strength, noise].map(|value| number(*value));
             kind("correlated", &[("mean", mean), ("strength", strength), ("noise", noise)])

@@ -29,7 +29,7 @@ enum Base {
     Constant(f64),
     Channels(Vec<Profile>),
     Ramp(f64, f64, Along),
-    Exact { mean: i32, step: i32 },
+    Exact { mean: i32, step: i32, adjacent: bool },
     Correlated(f64, f64, f64),
     Values(Vec<f64>),
     Bits(Vec<u64>),
@@ -101,7 +101,8 @@ fn base() -> BoxedStrategy<Base> {
         1 => signed().prop_map(Base::Constant),
         1 => (signed(), magnitude()).prop_map(|(low, width)| Base::Uniform(low, width)),
         2 => (signed(), signed(), along()).prop_map(|(from, to, along)| Base::Ramp(from, to, along)),
-        2 => (-200..=200i32, -4..=3i32).prop_map(|(mean, step)| Base::Exact { mean, step }),
+        2 => (-200..=200i32, -4..=3i32, any::<bool>())
+            .prop_map(|(mean, step, adjacent)| Base::Exact { mean, step, adjacent }),
         1 => prop::collection::vec(signed(), 1..MAX_WRITTEN).prop_map(Base::Values),
         1 => prop::collection::vec(any::<u64>(), 1..MAX_WRITTEN).prop_map(Base::Bits),
     ]
@@ -203,9 +204,9 @@ impl Base {
                 std: profiles.iter().map(|profile| std(profile.std(mean(profile.mean)))).collect(),
             },
             Base::Ramp(from, to, along) => Fill::Ramp { from: mean(*from), to: mean(*to), along: *along },
-            Base::Exact { mean, step } => {
+            Base::Exact { mean, step, adjacent } => {
                 let step = 2f64.powi(*step);
-                Fill::Exact { mean: f64::from(*mean) * step, step }
+                Fill::Exact { mean: f64::from(*mean) * step, step, adjacent: *adjacent }
             }
             Base::Correlated(level, strength, noise) => {
                 // x̂ reaches √n ≤ 45, the noise 8.6.

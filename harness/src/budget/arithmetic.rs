@@ -27,6 +27,8 @@ pub(crate) struct Arithmetic {
     pub statistics: f64,
     /// The largest mean or inverse standard deviation before it is used.
     pub largest_statistic: f64,
+    /// Whether the output may be computed as `x·a + b` with the batch's statistics, too.
+    pub folds: bool,
     /// Whether the data has fewer bits than the computation, as that of a narrower type which is held in f64.
     pub coarse_data: bool,
 }
@@ -38,7 +40,7 @@ impl Arithmetic {
         let operations = if accuracy == Accuracy::StorageArithmetic { input } else { compute };
         let u = operations.unit_roundoff();
         let (max, tiny) = (operations.max_finite(), operations.smallest_subnormal());
-        let configured = if accuracy == Accuracy::Sound { compute } else { layer };
+        let configured = if matches!(accuracy, Accuracy::Sound | Accuracy::Folded) { compute } else { layer };
         let (statistics, largest_statistic) = match accuracy {
             Accuracy::StatisticsRoundedToStorage => (layer.unit_roundoff(), layer.max_finite()),
             _ => (0.0, max),
@@ -52,6 +54,7 @@ impl Arithmetic {
             configured,
             statistics,
             largest_statistic,
+            folds: accuracy != Accuracy::Sound,
             coarse_data: false,
         }
     }
@@ -113,9 +116,11 @@ impl Arithmetic {
     /// are added while they have it follow each other, from the front or from the back.
     /// Equal terms may lie apart in memory and be added together.
     fn drift(self, terms: &[f64], magnitudes: f64) -> f64 {
-        let mut sorted = terms.to_vec();
-        sorted.sort_unstable_by(f64::total_cmp);
-        self.drift_in_order(terms, magnitudes).max(self.drift_in_order(&sorted, magnitudes))
+        let drift = self.drift_in_order(terms, magnitudes);
+        match equal_together(terms) {
+            Some(together) => drift.max(self.drift_in_order(&together, magnitudes)),
+            None => drift,
+        }
     }
 
     fn drift_in_order(self, terms: &[f64], magnitudes: f64) -> f64 {
@@ -163,10 +168,15 @@ impl Arithmetic {
     /// grid of its own size, and what is lost goes one way where every value moves the mean by as much, as on an even
     /// slope. It is known by doing it, from the front and from the back.
     pub fn mean(self, terms: &[f64], mean: f64) -> f64 {
+        let n = terms.len();
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
-        let lost = |terms: &mut dyn Iterator<Item = f64>| (self.kept_up_to_date(terms) - mean).abs();
-        let drift = lost(&mut terms.iter().copied()).max(lost(&mut terms.iter().rev().copied()));
-        let drift = drift * terms.len() as f64 / magnitudes;
+        let lost = |terms: &[f64]| {
+            let mean = if terms.len() == n { mean } else { terms.iter().sum::<f64>() / terms.len() as f64 };
+            let forwards = self.kept_up_to_date(&mut terms.iter().copied());
+            let backwards = self.kept_up_to_date(&mut terms.iter().rev().copied());
+            (forwards - mean).abs().max((backwards - mean).abs()) * terms.len() as f64
+        };
+        let drift = terms.chunks(constants::SEQUENTIAL).map(lost).sum::<f64>() / magnitudes;
         let drift = if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 };
         self.with_drift(terms.len(), drift).max(self.sum(terms))
     }
@@ -174,17 +184,29 @@ impl Arithmetic {
     /// The error of the variance of these terms where it is kept up to date (Welford 1962), as far as its roundings go
     /// one way: it is known by doing it, from the front and from the back.
     pub fn variance(self, terms: &[f64], var: f64) -> f64 {
-        let lost = |terms: &mut dyn Iterator<Item = f64>| {
+        let whole = terms.len();
+        let kept = |terms: &mut dyn Iterator<Item = f64>| {
             let updated = |(mean, squares, count): (f64, f64, f64), term: f64| {
                 let off = self.round(term - mean);
                 let mean = self.round(mean + self.round(off / count));
                 let square = self.round(off * self.round(term - mean));
                 (mean, self.round(squares + square), count + 1.0)
             };
-            let (_, squares, count) = terms.fold((0.0, 0.0, 1.0), updated);
-            (squares / (count - 1.0) - var).abs()
+            terms.fold((0.0, 0.0, 1.0), updated).1
         };
-        let drift = lost(&mut terms.iter().copied()).max(lost(&mut terms.iter().rev().copied()));
+        let lost = |terms: &[f64]| {
+            let n = terms.len() as f64;
+            let squares = if terms.len() == whole {
+                var * n
+            } else {
+                let mean = terms.iter().sum::<f64>() / n;
+                terms.iter().map(|term| (term - mean) * (term - mean)).sum()
+            };
+            let forwards = kept(&mut terms.iter().copied());
+            let backwards = kept(&mut terms.iter().rev().copied());
+            (forwards - squares).abs().max((backwards - squares).abs())
+        };
+        let drift = terms.chunks(constants::SEQUENTIAL).map(lost).sum::<f64>() / whole as f64;
         if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 }
     }
 
@@ -255,6 +277,19 @@ fn last_place(number: f64) -> Option<f64> {
     let (exponent, significand) =
         if exponent == 0 { (-1074, fraction) } else { (exponent as i32 - 1075, fraction | (1 << 52)) };
     Some(f64::from(exponent + significand.trailing_zeros() as i32).exp2())
+}
+
+/// The terms with equal ones side by side, in the order in which they come first; nothing where hardly any are equal.
+fn equal_together(terms: &[f64]) -> Option<Vec<f64>> {
+    let mut by_value: Vec<usize> = (0..terms.len()).collect();
+    by_value.sort_by(|a, b| terms[*a].total_cmp(&terms[*b]));
+    let mut groups: Vec<&[usize]> = by_value.chunk_by(|a, b| terms[*a] == terms[*b]).collect();
+    if groups.len() * 2 > terms.len() {
+        return None;
+    }
+    // The sort is stable: a group's first place is its first term's.
+    groups.sort_by_key(|group| group[0]);
+    Some(groups.into_iter().flatten().map(|place| terms[*place]).collect())
 }
 
 /// The largest power of two that is no larger than a normal number's magnitude.

@@ -137,8 +137,9 @@ impl Pass {
         let xhat = (x - channel.mean) * channel.invstd;
         let u = self.arithmetic.u;
         let constants = self.arithmetic.constants;
-        // A difference and a product, each rounded once; where nothing is summed they may be folded into x·a + b.
-        let rounding = if self.use_batch_stats {
+        // A difference and a product, each rounded once. Where nothing is summed, or it is declared, they may be folded into
+        // x·a + b.
+        let rounding = if self.use_batch_stats && !self.arithmetic.folds {
             constants.standardise * u * xhat.abs()
         } else {
             channel.invstd * constants.normalise * u * (x.abs() + channel.mean.abs())
