@@ -19,7 +19,7 @@ fn a_quick_run_has_a_thousand_cases_from_every_suite_and_a_full_one_over_two_tho
     let suites = suites();
     let sum = |tier| suites.iter().map(|suite| in_tier(suite, tier)).sum::<usize>();
     let (quick, full) = (sum(Tier::Quick), sum(Tier::Full));
-    assert!((900..=1150).contains(&quick), "{quick} quick cases");
+    assert!((900..=1250).contains(&quick), "{quick} quick cases");
     assert!((2000..=3000).contains(&full), "{full} cases in all");
     for suite in &suites {
         assert!(in_tier(suite, Tier::Quick) > 0, "{} is nowhere in a quick run", suite.name);
@@ -83,7 +83,9 @@ fn cases_are_small() {
     let (mut elements_of_quick, mut elements_of_all) = (0, 0);
     for case in suites().iter().flat_map(|suite| &suite.cases) {
         let elements: usize = case.script.iter().map(elements_of).sum();
-        let allowed = 50_000 * case.script.len();
+        // It takes hundreds of thousands of values for an accumulator to drift.
+        let long = case.id == "conditioning/drifting-sums";
+        let allowed = if long { 2_000_000 } else { 50_000 * case.script.len() };
         assert!(elements <= allowed, "{} has {elements} elements", case.id);
         elements_of_all += elements;
         if case.is_in(Tier::Quick) {
@@ -92,7 +94,7 @@ fn cases_are_small() {
     }
     // What a run over all backends can get through in seconds.
     assert!(elements_of_quick <= 4_000_000, "{elements_of_quick} elements in quick cases");
-    assert!(elements_of_all <= 6_000_000, "{elements_of_all} elements in all");
+    assert!(elements_of_all <= 9_000_000, "{elements_of_all} elements in all");
 }
 
 fn elements_of(action: &Action) -> usize {

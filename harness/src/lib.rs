@@ -17,3 +17,4 @@ pub mod results;
 pub mod runner;
 pub mod sound;
 pub mod trial;
+pub mod vacuity;

@@ -157,7 +157,7 @@ pub struct TensorResult {
     /// The worst element, where any is outside.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub worst: Option<Worst>,
-    /// What is wrong with the tensor as a whole, or why it was not compared.
+    /// What is wrong with the tensor as a whole, why it was not compared, or what else would have passed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
 }
@@ -235,7 +235,7 @@ pub enum Verdict {
     Timeout,
     /// The oracle itself is in doubt.
     Suspect,
-    /// Nothing was really compared.
+    /// Nothing was compared, or nothing that an idle backend would get wrong.
     Vacuous,
 }
 

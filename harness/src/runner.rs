@@ -15,6 +15,7 @@ use crate::results::{
     BackendColumn, CaseInfo, CaseResult, Machine, RunInfo, RunResults, SCHEMA_VERSION, StepResult,
     TensorResult, Verdict,
 };
+use crate::vacuity::Vacuity;
 
 /// Everyone who answers, for one worker thread.
 pub struct Lineup {
@@ -64,9 +65,12 @@ pub fn run<E: Send>(
         if let Ok(mut columns) = columns.lock() {
             columns.get_or_insert_with(|| Columns::of(&lineup));
         }
-        Ok(lineup)
+        let latest = lineup.backends.iter().map(|_| Vec::new()).collect();
+        Ok((lineup, latest))
     };
-    let work = |lineup: &mut Lineup, index: usize| run_case(cases[index], lineup, options.deviations);
+    let work = |(lineup, latest): &mut (Lineup, Latest), index: usize| {
+        run_case(cases[index], lineup, latest, options.deviations)
+    };
     let mut finished = 0;
     parallel::each(jobs, cases.len(), &open, &work, &mut |index, (info, judged)| {
         let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.result.verdict).collect();
@@ -129,11 +133,21 @@ struct Judged {
     needed: Vec<usize>,
 }
 
-fn run_case(case: &Case, lineup: &mut Lineup, deviations: &[Deviations]) -> (CaseInfo, Vec<Judged>) {
+/// What each backend answered to the case before, on the same thread.
+type Latest = Vec<Vec<StepAnswer>>;
+
+fn run_case(
+    case: &Case,
+    lineup: &mut Lineup,
+    latest: &mut Latest,
+    deviations: &[Deviations],
+) -> (CaseInfo, Vec<Judged>) {
     let request = Request::from_case(case);
     let expected = Expected::ask(lineup.oracle.as_mut(), lineup.arbiter.as_mut(), &request);
     let doubts = expected.as_ref().map(|expected| doubts(expected, case)).unwrap_or_default();
     let names = step_names(case);
+    let vacuity = expected.as_ref().ok().filter(|_| doubts.is_empty());
+    let vacuity = vacuity.map(|expected| Vacuity::of(expected, &case.published));
     let mut judged = Vec::with_capacity(lineup.backends.len());
     for (number, backend) in lineup.backends.iter_mut().enumerate() {
         let asked = Instant::now();
@@ -146,15 +160,19 @@ fn run_case(case: &Case, lineup: &mut Lineup, deviations: &[Deviations]) -> (Cas
             .filter(|(_, entry)| entry.covers(case))
             .collect();
         let mut needed = Vec::new();
-        let verdict = match &expected {
-            Err(why) => Overall::new(Verdict::Suspect, why.clone()),
-            Ok(_) if !doubts.is_empty() => Overall::new(Verdict::Suspect, doubts.join("; ")),
-            Ok(expected) => {
-                let context =
-                    Context { expected, backend: backend.as_ref(), names: &names, declared: &declared };
+        let verdict = match (&expected, &vacuity) {
+            (Err(why), _) => Overall::new(Verdict::Suspect, why.clone()),
+            (Ok(_), None) => Overall::new(Verdict::Suspect, doubts.join("; ")),
+            (Ok(expected), Some(vacuity)) => {
+                let (backend, latest) = (backend.as_ref(), &latest[number][..]);
+                let (names, declared) = (&names[..], &declared[..]);
+                let context = Context { expected, vacuity, backend, latest, names, declared };
                 context.verdict(&response, &mut needed)
             }
         };
+        if let Response::Answered(answers) = response {
+            latest[number] = answers;
+        }
         judged.push(Judged {
             result: CaseResult {
                 case: case.id.clone(),
@@ -207,7 +225,10 @@ impl Overall {
 
 struct Context<'a> {
     expected: &'a Expected<'a>,
+    vacuity: &'a Vacuity<'a>,
     backend: &'a dyn Responder,
+    /// What the backend answered to the case before.
+    latest: &'a [StepAnswer],
     names: &'a [&'static str],
     declared: &'a [(usize, &'a Deviation)],
 }
@@ -242,6 +263,7 @@ impl Context<'_> {
         for (step, answer) in steps.iter_mut().zip(answers) {
             self.declare(step, answer, needed);
         }
+        self.vacuity.annotate(&mut steps, answers, self.latest);
         let verdicts = || {
             let errors = steps.iter().filter_map(|step| step.error.as_ref().map(|error| error.verdict));
             errors.chain(steps.iter().flat_map(|step| step.tensors.iter().map(|tensor| tensor.verdict)))
@@ -263,6 +285,8 @@ impl Context<'_> {
             (Verdict::Known, Some(entries.map(|(_, entry)| describe(entry)).collect::<Vec<_>>().join("\n")))
         } else if !compared {
             (Verdict::Vacuous, Some("nothing was compared".to_owned()))
+        } else if let Some(why) = self.vacuity.of_case().or_else(|| self.vacuity.of_results(&steps)) {
+            (Verdict::Vacuous, Some(why))
         } else {
             (Verdict::Pass, None)
         };
