@@ -97,6 +97,7 @@ pub fn run<E: Send>(
         cases: infos,
         results: judged.into_iter().map(|judged| judged.result).collect(),
         deviation_errors,
+        diagnoses: Vec::new(),
     })
 }
 
@@ -163,6 +164,7 @@ fn run_case(case: &Case, lineup: &mut Lineup, deviations: &[Deviations]) -> (Cas
                 reason: verdict.reason,
                 budget_used: largest_budget(&verdict.steps),
                 steps: verdict.steps,
+                diagnosis: Vec::new(),
                 micros,
             },
             needed,
