@@ -89,11 +89,15 @@ impl<'a> Wrong<'a> {
         // What failed comes first: there most mistakes differ.
         let failed = self.items.iter().filter(|item| item.failed);
         let items = failed.chain(self.items.iter().filter(|item| !item.failed));
-        let mut worst = 0.0_f64;
+        let (mut worst, mut wrong, mut explained) = (0.0_f64, 0, 0);
         for item in items {
-            worst = worst.max(item.fit(&suspect[item.step])?);
+            let same = item.fit(&suspect[item.step])?;
+            worst = worst.max(same.share);
+            wrong += same.wrong;
+            explained += same.explained;
         }
-        self.no_more(suspect).then_some(worst)
+        // Where an answer is wrong by little, being right is close enough, and explains nothing.
+        (2 * explained >= wrong && self.no_more(suspect)).then_some(worst)
     }
 
     /// For each item whether a mistake's answer is the same.
@@ -139,65 +143,95 @@ impl<'a> Wrong<'a> {
 }
 
 impl Item<'_> {
-    fn fit(&self, suspect: &StepAnswer) -> Option<f64> {
+    fn fit(&self, suspect: &StepAnswer) -> Option<Same> {
         match &self.what {
-            What::Error { raised } => (suspect.error.is_some() == *raised).then_some(0.0),
+            What::Error { raised } => (suspect.error.is_some() == *raised).then(Same::default),
             What::Tensor(compared) => compared.fit(suspect.tensor(compared.name)),
         }
     }
 }
 
+/// How the same two answers are.
+#[derive(Default)]
+struct Same {
+    /// The share used of what is allowed.
+    share: f64,
+    /// How many elements of the answer are outside their budgets.
+    wrong: usize,
+    /// How many of these the mistake explains.
+    explained: usize,
+}
+
 impl Compared<'_> {
-    fn fit(&self, suspect: Option<&Tensor>) -> Option<f64> {
+    fn fit(&self, suspect: Option<&Tensor>) -> Option<Same> {
         let (got, suspect) = match (self.got, suspect) {
-            (None, None) => return Some(0.0),
+            (None, None) => return Some(Same::default()),
             (Some(got), Some(suspect)) => (got, suspect),
             _ => return None,
         };
         if got.dtype() != suspect.dtype() || got.shape() != suspect.shape() {
             return None;
         }
-        if got == suspect {
-            return Some(0.0);
-        }
         let budget = self.budget.map(|budget| &budget.elements).filter(|budget| {
             budget.len() == self.got_values.len() && self.exact.len() == self.got_values.len()
         });
-        let mut worst = 0.0_f64;
+        let mut same = Same::default();
         for (index, &got) in self.got_values.iter().enumerate() {
             let suspect = suspect.value(index);
-            let fit = match budget {
-                Some(budget) => element(self.exact[index], got, suspect, budget[index]),
+            let share = match budget {
+                Some(budget) => {
+                    let of = Element { exact: self.exact[index], got, suspect, budget: budget[index] };
+                    same.wrong += usize::from(of.is_wrong());
+                    same.explained += usize::from(of.is_wrong() && of.is_explained());
+                    of.share()
+                }
                 None => unlike_the_exact(self.got?.dtype(), got, suspect),
             };
-            worst = worst.max(fit?);
+            same.share = same.share.max(share?);
         }
-        Some(worst)
+        Some(same)
     }
 }
 
-/// One element: how much of what is allowed lies between two answers. A mistake has to explain at least half of an
-/// error, so that none explains an answer that is wrong by little by being right.
-fn element(exact: f64, got: f64, suspect: f64, budget: f64) -> Option<f64> {
-    if budget == f64::INFINITY {
-        return Some(0.0);
+/// One element of an answer, and the same one of a mistake's.
+struct Element {
+    exact: f64,
+    got: f64,
+    suspect: f64,
+    budget: f64,
+}
+
+impl Element {
+    /// Whether the answer is outside its budget; of finite numbers alone.
+    fn is_wrong(&self) -> bool {
+        (self.got - self.exact).abs() > self.budget
     }
-    if budget.is_nan() {
-        return (got.is_finite() == suspect.is_finite()).then_some(0.0);
+
+    /// Whether the mistake is off as the answer is: as far at least by half, or outside the budget on the same side.
+    fn is_explained(&self) -> bool {
+        let (error, own) = (self.got - self.exact, self.suspect - self.exact);
+        (error - own).abs() <= error.abs() / 2.0 || (own.abs() > self.budget && own * error > 0.0)
     }
-    let apart = match classes(got, suspect) {
-        Some(same) => return same.then_some(0.0),
-        None => (got - suspect).abs(),
-    };
-    if apart == 0.0 {
-        return Some(0.0);
+
+    /// How much of what is allowed lies between the two; nothing where it is more.
+    fn share(&self) -> Option<f64> {
+        let Element { exact, got, suspect, budget } = *self;
+        if budget == f64::INFINITY {
+            return Some(0.0);
+        }
+        if budget.is_nan() {
+            return (got.is_finite() == suspect.is_finite()).then_some(0.0);
+        }
+        if let Some(same) = classes(got, suspect) {
+            return same.then_some(0.0);
+        }
+        let apart = (got - suspect).abs();
+        if apart == 0.0 {
+            return Some(0.0);
+        }
+        let own = if exact.is_finite() { (suspect - exact).abs() } else { suspect.abs() };
+        Some(apart / (BUDGETS * budget + SHARE_OF_ERROR * own)).filter(|share| *share <= 1.0)
     }
-    let (error, explained) =
-        if exact.is_finite() { ((got - exact).abs(), (suspect - exact).abs()) } else { (0.0, suspect.abs()) };
-    if error > budget && apart > error / 2.0 {
-        return None;
-    }
-    Some(apart / (BUDGETS * budget + SHARE_OF_ERROR * explained)).filter(|share| *share <= 1.0)
 }
 
 /// Two elements of a tensor that PyTorch does not have, or not like this: equal but for the last bits.
@@ -244,7 +278,7 @@ pub fn blurred(expected: &Expected<'_>, answers: &[StepAnswer], share: f64) -> V
     blurred
 }
 
-/// Numbers from -1 to 1 without a pattern (SplitMix64).
+/// Numbers from -1 to 1 without a pattern (`SplitMix64`).
 struct Noise(u64);
 
 impl Noise {
@@ -261,32 +295,38 @@ impl Noise {
 mod tests {
     use super::*;
 
+    fn element(exact: f64, got: f64, suspect: f64, budget: f64) -> Element {
+        Element { exact, got, suspect, budget }
+    }
+
     #[test]
     fn two_answers_with_the_same_mistake_may_be_two_budgets_apart() {
-        assert_eq!(element(1.0, 2.0, 2.0, 0.1), Some(0.0));
-        assert!(element(1.0, 2.0, 2.2, 0.1).is_some());
-        assert_eq!(element(1.0, 2.0, 2.3, 0.1), None);
+        assert_eq!(element(1.0, 2.0, 2.0, 0.1).share(), Some(0.0));
+        assert!(element(1.0, 2.0, 2.2, 0.1).share().is_some());
+        assert_eq!(element(1.0, 2.0, 2.3, 0.1).share(), None);
     }
 
     #[test]
     fn what_is_wrong_by_much_may_be_further_off() {
-        assert!(element(0.0, 1000.0, 1009.0, 0.0).is_some());
-        assert_eq!(element(0.0, 1000.0, 1011.0, 0.0), None);
+        assert!(element(0.0, 1000.0, 1009.0, 0.0).share().is_some());
+        assert_eq!(element(0.0, 1000.0, 1011.0, 0.0).share(), None);
     }
 
     #[test]
     fn being_right_explains_nothing() {
-        assert_eq!(element(1.0, 1.15, 1.0, 0.1), None);
-        assert!(element(1.0, 1.05, 1.0, 0.1).is_some());
+        assert!(!element(1.0, 1.15, 1.0, 0.1).is_explained());
+        assert!(!element(1.0, 1.15, 0.9, 0.1).is_explained());
+        assert!(element(1.0, 1.15, 1.1, 0.1).is_explained());
+        assert!(element(1.0, 1.15, 1.35, 0.1).is_explained());
     }
 
     #[test]
     fn what_is_not_a_number_is_the_same_or_not() {
         let (nan, inf) = (f64::NAN, f64::INFINITY);
-        assert_eq!(element(1.0, nan, nan, 0.1), Some(0.0));
-        assert_eq!(element(1.0, nan, inf, 0.1), None);
-        assert_eq!(element(1.0, inf, -inf, 0.1), None);
-        assert_eq!(element(1.0, inf, 1.0, inf), Some(0.0));
-        assert_eq!(element(nan, inf, nan, nan), Some(0.0));
+        assert_eq!(element(1.0, nan, nan, 0.1).share(), Some(0.0));
+        assert_eq!(element(1.0, nan, inf, 0.1).share(), None);
+        assert_eq!(element(1.0, inf, -inf, 0.1).share(), None);
+        assert_eq!(element(1.0, inf, 1.0, inf).share(), Some(0.0));
+        assert_eq!(element(nan, inf, nan, nan).share(), Some(0.0));
     }
 }

@@ -9,6 +9,9 @@ use crate::results::{Explanation, Mistake, Suspicion};
 /// How many suspects are kept for one case.
 const KEPT: usize = 8;
 
+/// How many more failures two mistakes must explain than one: a second one always comes a little closer.
+const FOR_A_SECOND: usize = 2;
+
 /// How many explanations are given of a backend's failures.
 const EXPLANATIONS: usize = 4;
 
@@ -35,10 +38,12 @@ struct Record {
 impl Record {
     /// The likelier one first: it explains more, is contradicted less, is one mistake and not two, fits closer.
     fn order(&self, other: &Record) -> Ordering {
+        let worth = |record: &Record| {
+            (record.explains + FOR_A_SECOND).saturating_sub(FOR_A_SECOND * record.mistakes.saturating_sub(1))
+        };
         let by = |record: &Record| (record.contradicted, record.mistakes);
-        other
-            .explains
-            .cmp(&self.explains)
+        worth(other)
+            .cmp(&worth(self))
             .then_with(|| by(self).cmp(&by(other)))
             .then_with(|| self.fit.total_cmp(&other.fit))
     }
