@@ -91,6 +91,7 @@ mod tests {
             cases: vec![],
             results: vec![],
             deviation_errors,
+            diagnoses: Vec::new(),
         };
         assert_eq!(serde_json::from_str::<RunResults>(&to_string(&results)).unwrap(), results);
     }

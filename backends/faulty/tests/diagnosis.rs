@@ -72,7 +72,7 @@ fn run(cases: &[&Case], backend: &(dyn Fn() -> Box<dyn Responder> + Sync)) -> Ru
 #[test]
 fn of_known_mistakes_run_as_unknown_enough_are_named() {
     let suites = suites();
-    let cases = some(&suites, 7);
+    let cases = some(&suites, 9);
     let all = || catalogue().iter().map(|fault| Box::new(InProcess::new(Faulty::with(fault))) as Box<_>);
     let open = || -> Result<faults::Lineup, Infallible> {
         Ok(faults::Lineup {
@@ -93,7 +93,7 @@ fn of_known_mistakes_run_as_unknown_enough_are_named() {
     };
     let Ok(measured) = measure(&matrix, &cases, &open, 2);
     let missed: Vec<_> = measured.unknowns.iter().filter(|unknown| !unknown.is_right()).collect();
-    assert!(measured.unknowns.len() >= 200, "{}", measured.unknowns.len());
+    assert!(measured.unknowns.len() >= 190, "{}", measured.unknowns.len());
     assert!(measured.share() >= WANTED, "{} missed: {missed:#?}", missed.len());
 }
 

@@ -98,7 +98,7 @@ pub fn diagnose<E: Send>(
         for (case, suspicions) in evidence.by_case() {
             results.results[case * columns + backend].diagnosis = suspicions;
         }
-        let failing = question_failing(&results.results, backend, columns);
+        let failing = count_failing(&results.results, backend, columns);
         if failing > 0 {
             let (replayed, explanations) = (evidence.failures.len(), evidence.explanations());
             results.diagnoses.push(BackendDiagnosis { backend: name, failing, replayed, explanations });
@@ -107,7 +107,7 @@ pub fn diagnose<E: Send>(
     Ok(())
 }
 
-fn question_failing(results: &[CaseResult], backend: usize, columns: usize) -> usize {
+fn count_failing(results: &[CaseResult], backend: usize, columns: usize) -> usize {
     let of_backend = results.iter().skip(backend).step_by(columns);
     of_backend.filter(|result| result.verdict == Verdict::Fail).count()
 }

@@ -55,9 +55,11 @@ impl Evidence {
         self.first(limit, |suspect| suspect.len() > 1)
     }
 
-    /// Those who explain anything, those that explain the most first.
+    /// Those who explain at least half of what the best does, those that explain the most first.
     pub fn contenders(&self, limit: usize) -> Vec<Suspect> {
-        self.first(limit, |_| true)
+        let records = self.records(&BTreeSet::new());
+        let most = records.values().map(|record| record.explains).max().unwrap_or(0);
+        self.first(limit, |suspect| records[suspect].explains * 2 >= most)
     }
 
     fn first(&self, limit: usize, wanted: impl Fn(&Suspect) -> bool) -> Vec<Suspect> {
