@@ -89,7 +89,7 @@ fn judge_tensors(
 }
 
 /// Whether a tensor is what a step gives, not part of the state that stays.
-pub fn is_of_the_step(tensor: Observable) -> bool {
+pub(crate) fn is_of_the_step(tensor: Observable) -> bool {
     matches!(
         tensor,
         Observable::Output | Observable::GradInput | Observable::GradWeight | Observable::GradBias

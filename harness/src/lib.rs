@@ -3,12 +3,13 @@
 //! The [`runner`] asks the oracle and every backend the same [`bn_api::Request`], [`trial`] says whether the oracle
 //! itself is to be trusted, [`budget`] how far each element of a sound answer may be from the exact one, [`judge`]
 //! compares, [`deviations`] knows what is declared, and everything that comes of it is in [`results::RunResults`], from
-//! which reports are made. [`sound`] asks whether the budgets are wide enough, and [`faults`] whether the
-//! cases notice answers that are known to be wrong.
+//! which reports are made. [`diagnosis`] says which known mistake reproduces a failure, [`sound`] asks whether the
+//! budgets are wide enough, and [`faults`] whether the cases notice answers that are known to be wrong.
 
 pub mod audit;
 pub mod budget;
 pub mod deviations;
+pub mod diagnosis;
 pub mod faults;
 pub mod judge;
 pub mod oracle;

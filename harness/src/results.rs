@@ -19,6 +19,9 @@ pub struct RunResults {
     pub results: Vec<CaseResult>,
     /// Declared deviations that are themselves wrong.
     pub deviation_errors: Vec<String>,
+    /// What mistakes the backends seem to make; one entry for each backend that fails a case.
+    #[serde(default)]
+    pub diagnoses: Vec<BackendDiagnosis>,
 }
 
 /// What was run, where and how.
@@ -100,8 +103,60 @@ pub struct CaseResult {
     /// What was compared after each step; the first entry is the layer as constructed.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub steps: Vec<StepResult>,
+    /// Known mistakes that reproduce a failing answer, the likeliest first.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub diagnosis: Vec<Suspicion>,
     /// How long the backend took to answer, in microseconds.
     pub micros: u64,
+}
+
+/// A known mistake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mistake {
+    /// Its name.
+    pub name: String,
+    /// What is wrong, in a sentence.
+    pub about: String,
+    /// Where it has been made.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub link: Option<String>,
+}
+
+/// A mistake, or two at once, that reproduces answers of a backend.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Suspicion {
+    /// The mistake, or the two.
+    pub mistakes: Vec<Mistake>,
+    /// How many of the backend's replayed failures it reproduces.
+    pub explains: usize,
+    /// In how many cases it would show that the backend passes, of those that were tried.
+    #[serde(skip_serializing_if = "is_zero", default)]
+    pub contradicted: usize,
+    /// How far the two answers are apart at most: 1.0 is the line.
+    pub fit: f64,
+}
+
+/// What mistakes a backend seems to make.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BackendDiagnosis {
+    /// The backend.
+    pub backend: String,
+    /// How many cases it fails.
+    pub failing: usize,
+    /// How many of them were replayed against the catalogue.
+    pub replayed: usize,
+    /// What explains the most of these, then what explains the most of the others, and so on.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub explanations: Vec<Explanation>,
+}
+
+/// What explains some of a backend's failures.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// How many.
+    pub explains: usize,
+    /// What does; several where these failures cannot tell one from another, the closest first.
+    pub alike: Vec<Suspicion>,
 }
 
 /// What was compared after one step.

@@ -101,6 +101,7 @@ pub fn run<E: Send>(
         cases: infos,
         results: judged.into_iter().map(|judged| judged.result).collect(),
         deviation_errors,
+        diagnoses: Vec::new(),
     })
 }
 
@@ -181,6 +182,7 @@ fn run_case(
                 reason: verdict.reason,
                 budget_used: largest_budget(&verdict.steps),
                 steps: verdict.steps,
+                diagnosis: Vec::new(),
                 micros,
             },
             needed,

@@ -22,12 +22,13 @@ pub struct WriteError {
 /// # Panics
 /// Never: the model has only strings as keys and no number that JSON lacks.
 pub fn to_string(results: &RunResults) -> String {
-    let RunResults { schema_version, run, cases, results, deviation_errors } = results;
+    let RunResults { schema_version, run, cases, results, deviation_errors, diagnoses } = results;
     let mut text = String::from("{\n");
     let _ = writeln!(text, "\"schema_version\": {schema_version},");
     let _ = writeln!(text, "\"run\": {},", line(run));
     let _ = writeln!(text, "\"cases\": {},", lines(cases));
     let _ = writeln!(text, "\"results\": {},", lines(results));
+    let _ = writeln!(text, "\"diagnoses\": {},", lines(diagnoses));
     let _ = writeln!(text, "\"deviation_errors\": {}", lines(deviation_errors));
     text + "}\n"
 }
@@ -90,6 +91,7 @@ mod tests {
             cases: vec![],
             results: vec![],
             deviation_errors,
+            diagnoses: Vec::new(),
         };
         assert_eq!(serde_json::from_str::<RunResults>(&to_string(&results)).unwrap(), results);
     }

@@ -1,6 +1,8 @@
 //! How results are shown. Every rendering is a function of [`bn_harness::results::RunResults`] alone, that of the kill
-//! matrix of [`bn_harness::faults::KillMatrix`].
+//! matrix of [`bn_harness::faults::KillMatrix`], that of how mistakes are told of
+//! [`bn_harness::diagnosis::measure::Measurement`].
 
+pub mod diagnosis;
 pub mod faults;
 pub mod json;
 pub mod sound;

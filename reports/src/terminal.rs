@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use bn_harness::results::{CaseResult, ErrorResult, RunResults, StepResult, TensorResult, Verdict, Worst};
 
+use crate::diagnosis;
 use crate::style::{BOLD, DIM, harmless, of, one_line, paint};
 
 /// How many mismatching cases are shown in full after a run.
@@ -69,6 +70,10 @@ pub fn run(results: &RunResults, invocation: &Invocation) -> String {
     if unexpected.len() > SHOWN_IN_FULL {
         let rest = unexpected.len() - SHOWN_IN_FULL;
         let _ = writeln!(text, "… and {rest} more, all of them in results.json\n");
+    }
+    if !results.diagnoses.is_empty() {
+        text += &diagnosis::of_backends(&results.diagnoses);
+        text.push('\n');
     }
     for error in &results.deviation_errors {
         let _ = writeln!(text, "{}  {}", paint(of(Verdict::Error), "deviations"), indented(error, 12));
@@ -151,6 +156,7 @@ pub fn mismatch(results: &RunResults, result: &CaseResult, invocation: &Invocati
     if later > 0 {
         let _ = writeln!(text, "  {DIM}{} as well{DIM:#}", differ(later));
     }
+    text += &diagnosis::of_case(result);
     let _ = writeln!(text, "  replay: {}", invocation.replay(&result.case, Some(&result.backend)));
     text
 }
@@ -164,7 +170,7 @@ pub fn full(result: &CaseResult) -> String {
     for step in &result.steps {
         text += &step_text(step, true);
     }
-    text
+    text + &diagnosis::of_case(result)
 }
 
 fn heading(result: &CaseResult) -> String {

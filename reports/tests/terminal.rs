@@ -44,6 +44,7 @@ fn a_run(results: Vec<CaseResult>) -> RunResults {
         cases,
         results,
         deviation_errors: Vec::new(),
+        diagnoses: Vec::new(),
     }
 }
 
@@ -59,6 +60,7 @@ fn a_result(backend: &str, verdict: Verdict, steps: Vec<StepResult>) -> CaseResu
             .filter_map(|tensor| tensor.budget_used)
             .reduce(f64::max),
         steps,
+        diagnosis: Vec::new(),
         micros: 350,
     }
 }

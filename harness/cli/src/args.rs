@@ -161,6 +161,12 @@ pub struct FaultsArgs {
     /// `quick` for the cases of every run, `full` for all; a filter takes from all unless this is given.
     #[arg(long, value_enum)]
     pub tier: Option<Tier>,
+    /// Run each as if unknown and print whether the diagnosis names it; fewer than 95 % named right are a failure.
+    #[arg(long, conflicts_with = "list")]
+    pub diagnose: bool,
+    /// Diagnose this many pairs of mistakes as well, drawn at random, the same ones each time.
+    #[arg(long, value_name = "N", requires = "diagnose", default_value_t = 0)]
+    pub pairs: usize,
     /// How many cases are in flight; as many as there are processors when left out.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,

@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use bn_api::wire::{Worker, WorkerError};
-use bn_api::{InProcess, Responder};
+use bn_api::{InProcess, Request, Responder, Response};
 use bn_cases::{Case, Problems, did_you_mean};
+use bn_faulty::{Fault, Faulty, catalogue};
 use bn_harness::deviations::Deviations;
+use bn_harness::diagnosis::Suspects;
+use bn_harness::results::Mistake;
 
 use crate::exit::CliError;
 
@@ -49,6 +52,41 @@ pub const ORACLE: &str = "libtorch";
 /// What the oracle itself is judged by, and everything in f64.
 pub fn arbiter() -> Box<dyn Responder> {
     Box::new(InProcess::new(bn_reference::Arbiter))
+}
+
+/// A backend that makes known mistakes.
+pub fn faulty(backend: Faulty) -> Box<dyn Responder> {
+    Box::new(InProcess::new(backend))
+}
+
+/// The known mistakes, which failures are compared with.
+pub fn suspects() -> Box<dyn Suspects> {
+    let mistake = |fault: &Fault| Mistake {
+        name: fault.name.to_owned(),
+        about: fault.about.to_owned(),
+        link: fault.link.map(str::to_owned),
+    };
+    Box::new(Catalogue { mistakes: catalogue().iter().map(mistake).collect() })
+}
+
+struct Catalogue {
+    mistakes: Vec<Mistake>,
+}
+
+impl Suspects for Catalogue {
+    fn mistakes(&self) -> &[Mistake] {
+        &self.mistakes
+    }
+
+    fn answer(&mut self, which: &[usize], request: &Request) -> Option<Response> {
+        let faults = catalogue();
+        let faulty = match *which {
+            [one] => Faulty::with(faults.get(one)?),
+            [one, other] => Faulty::with_both(faults.get(one)?, faults.get(other)?)?,
+            _ => return None,
+        };
+        Some(InProcess::new(faulty).respond(request))
+    }
 }
 
 fn reference() -> Box<dyn Responder> {

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use bn_api::{InProcess, Responder};
-use bn_cases::near;
+use bn_api::Responder;
+use bn_cases::{Case, near};
 use bn_faulty::{Fault, Faulty, NOT_EXPRESSED, catalogue, fault};
-use bn_harness::faults::{self, Lineup};
+use bn_harness::diagnosis;
+use bn_harness::diagnosis::measure::{Measurement, measure};
+use bn_harness::faults::{self, KillMatrix, Lineup};
 use bn_reports::style::{BOLD, DIM};
 use serde_json::json;
 
@@ -35,18 +37,11 @@ pub fn faults(suites: &[PathBuf], args: &FaultsArgs) -> Result<Outcome, CliError
     let jobs = args
         .jobs
         .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
-    let open = || -> Result<Lineup, CliError> {
-        let faulty = |fault: &&'static Fault| responder(Faulty::with(fault));
-        Ok(Lineup {
-            oracle: backends::open_oracle()?,
-            arbiter: backends::arbiter(),
-            control: responder(Faulty::without()),
-            faults: faults.iter().map(faulty).collect(),
-        })
-    };
-    let mut progress = Progress::new(selected.len());
-    let matrix = faults::run(&selected, &open, jobs, &mut |done| progress.case_done(done, &[]))?;
-    progress.finish();
+    let single: Vec<Faulty> = faults.iter().map(|fault| Faulty::with(fault)).collect();
+    if args.diagnose {
+        return diagnose(&selected, &single, args, jobs);
+    }
+    let matrix = kill_matrix(&selected, &single, jobs)?;
     print(&match args.format {
         Format::Human => bn_reports::faults::matrix(&matrix),
         Format::Json => format!("{:#}\n", json!(matrix)),
@@ -54,8 +49,64 @@ pub fn faults(suites: &[PathBuf], args: &FaultsArgs) -> Result<Outcome, CliError
     Ok(if matrix.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch })
 }
 
-fn responder(backend: Faulty) -> Box<dyn Responder> {
-    Box::new(InProcess::new(backend))
+fn responders(faulty: &[Faulty]) -> Vec<Box<dyn Responder>> {
+    faulty.iter().cloned().map(backends::faulty).collect()
+}
+
+fn kill_matrix(cases: &[&Case], faulty: &[Faulty], jobs: usize) -> Result<KillMatrix, CliError> {
+    let open = || -> Result<Lineup, CliError> {
+        Ok(Lineup {
+            oracle: backends::open_oracle()?,
+            arbiter: backends::arbiter(),
+            control: backends::faulty(Faulty::without()),
+            faults: responders(faulty),
+        })
+    };
+    let mut progress = Progress::new(cases.len());
+    let matrix = faults::run(cases, &open, jobs, &mut |done| progress.case_done(done, &[]))?;
+    progress.finish();
+    Ok(matrix)
+}
+
+/// Diagnoses the faults as if they were unknown, and pairs of them, and prints how many are named right.
+fn diagnose(cases: &[&Case], single: &[Faulty], args: &FaultsArgs, jobs: usize) -> Result<Outcome, CliError> {
+    let measured = |unknowns: &[Faulty]| -> Result<Measurement, CliError> {
+        let matrix = kill_matrix(cases, unknowns, jobs)?;
+        let open = || -> Result<diagnosis::Lineup, CliError> {
+            Ok(diagnosis::Lineup {
+                oracle: backends::open_oracle()?,
+                arbiter: backends::arbiter(),
+                patients: responders(unknowns),
+                suspects: backends::suspects(),
+            })
+        };
+        measure(&matrix, cases, &open, jobs)
+    };
+    let singles = measured(single)?;
+    let pairs = if args.pairs > 0 { Some(measured(&drawn_pairs(args.pairs))?) } else { None };
+    print(&match args.format {
+        Format::Human => bn_reports::diagnosis::measured(&singles, pairs.as_ref()),
+        Format::Json => format!("{:#}\n", json!({"singles": singles, "pairs": pairs})),
+    })?;
+    Ok(if singles.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch })
+}
+
+/// Pairs of faults that can be made at once, the same ones each time.
+fn drawn_pairs(count: usize) -> Vec<Faulty> {
+    let faults = catalogue();
+    let mut state = 20_150_211_u64;
+    let mut draw = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        &faults[(state >> 33) as usize % faults.len()]
+    };
+    let mut pairs = Vec::new();
+    while pairs.len() < count {
+        let (one, other) = (draw(), draw());
+        if !std::ptr::eq(one, other) {
+            pairs.extend(Faulty::with_both(one, other));
+        }
+    }
+    pairs
 }
 
 /// The faults with these names, all of them when there is no name.

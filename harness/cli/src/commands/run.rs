@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use bn_cases::Case;
 use bn_harness::deviations::Deviations;
+use bn_harness::diagnosis;
 use bn_harness::results::RunResults;
 use bn_harness::runner::{self, Lineup, Options};
 use bn_reports::{json, terminal};
@@ -88,5 +89,12 @@ fn execute(
         bncheck: env!("CARGO_PKG_VERSION"),
         flags: std::env::args().skip(1).collect(),
     };
-    runner::run(selected, &open, options, &mut |done, verdicts| progress.case_done(done, verdicts))
+    let mut results =
+        runner::run(selected, &open, options, &mut |done, verdicts| progress.case_done(done, verdicts))?;
+    let open = || -> Result<diagnosis::Lineup, CliError> {
+        let Lineup { oracle, arbiter, backends: patients } = open()?;
+        Ok(diagnosis::Lineup { oracle, arbiter, patients, suspects: backends::suspects() })
+    };
+    diagnosis::diagnose(&mut results, selected, &open, jobs)?;
+    Ok(results)
 }
