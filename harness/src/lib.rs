@@ -11,6 +11,7 @@ pub mod budget;
 pub mod deviations;
 pub mod faults;
 pub mod judge;
+pub mod needs;
 pub mod oracle;
 pub mod parallel;
 pub mod results;

@@ -163,8 +163,8 @@ impl Pass {
 
     /// y = gamma·xhat + beta, exactly, and the budgets of its elements, stored as `dtype`.
     pub fn output(&self, dtype: DType, state: &State, before: View<'_>) -> (Vec<f64>, Vec<f64>) {
-        let bias = before.tensor(Observable::Bias);
-        let u = self.arithmetic.u;
+        let (weight, bias) = (before.tensor(Observable::Weight).is_some(), before.tensor(Observable::Bias));
+        let (u, constants) = (self.arithmetic.u, self.arithmetic.constants);
         (0..self.input.len())
             .map(|index| {
                 let (channel, stats) = self.channel_of(index);
@@ -174,6 +174,8 @@ impl Pass {
                 let beta_error = bias.map_or(0.0, |_| state.bias[channel]);
                 let scaled = gamma * xhat;
                 let exact = scaled + beta;
+                // Without weight and bias there is nothing to round.
+                let affine = if weight || bias.is_some() { constants.affine } else { 0.0 };
                 // The folded form, x·a + b with a = gamma·invstd and b = beta - mean·a, where nothing is summed.
                 let folded = if self.use_batch_stats {
                     0.0
@@ -193,12 +195,12 @@ impl Pass {
                     + times(xhat.abs(), gamma_error)
                     + times(gamma_error, xhat_error);
                 // Of the folded form the factor a may lie below the normal numbers, and the products as well.
-                let underflow = self.arithmetic.tiny
-                    * (self.arithmetic.constants.affine + self.input[index].abs() + stats.mean.abs());
+                let underflow =
+                    self.arithmetic.tiny * (constants.affine + self.input[index].abs() + stats.mean.abs());
                 let error = passed_on
                     + underflow
                     + beta_error
-                    + self.arithmetic.constants.affine * u * (scaled.abs() + beta.abs())
+                    + affine * u * (scaled.abs() + beta.abs())
                     + self.arithmetic.storage(dtype, exact);
                 let parts = [(xhat, xhat_error), (gamma, gamma_error), (beta, beta_error)];
                 let parts = parts.map(|(value, error)| Bounded { value, error });
@@ -321,7 +323,7 @@ impl Channel {
         // added up exactly, a variance that is kept up to date adds up other terms.
         let growth = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
         let var_error = 2.0 * growth * var + 2.0 * off_on_the_way * var.sqrt() + off * off + tiny;
-        let drift = arithmetic.variance(&terms, var) + arithmetic.constants.sum_base * arithmetic.u * var;
+        let drift = arithmetic.variance(&terms, var) + arithmetic.random(terms.len()) * var;
         let var_error = var_error.max(drift);
         // Of finite values even the sums here may overflow, in f64.
         let finite = terms.iter().all(|x| x.is_finite());
@@ -369,7 +371,6 @@ impl Channel {
             mean_error: 0.0,
             var_error,
             invstd_error: relative_error_of_invstd(var + eps, eps, var_error)
-                + arithmetic.constants.inverse_std * arithmetic.u
                 + arithmetic.constants.rounded_inverse_std * arithmetic.statistics,
             may_overflow: invstd.is_finite() && invstd > arithmetic.largest_statistic,
         }
