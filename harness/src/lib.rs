@@ -12,6 +12,7 @@ pub mod deviations;
 pub mod diagnosis;
 pub mod faults;
 pub mod judge;
+pub mod needs;
 pub mod oracle;
 pub mod parallel;
 pub mod results;

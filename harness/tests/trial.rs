@@ -34,10 +34,17 @@ const BEFORE: usize = 15;
 struct Off {
     inner: InProcess<Arbiter>,
     budgets: f64,
+    accuracy: Accuracy,
 }
 
+/// An oracle, which may fold.
 fn off(budgets: f64) -> Box<dyn Responder> {
-    Box::new(Off { inner: InProcess::new(Arbiter), budgets })
+    Box::new(Off { inner: InProcess::new(Arbiter), budgets, accuracy: Accuracy::Folded })
+}
+
+/// A backend.
+fn backend_off(budgets: f64) -> Box<dyn Responder> {
+    Box::new(Off { inner: InProcess::new(Arbiter), budgets, accuracy: Accuracy::Sound })
 }
 
 impl Responder for Off {
@@ -47,7 +54,7 @@ impl Responder for Off {
 
     fn respond(&mut self, request: &Request) -> Response {
         with_answers(self.inner.respond(request), |answers| {
-            let budget = CaseBudget::derive(request, answers, Accuracy::Folded);
+            let budget = CaseBudget::derive(request, answers, self.accuracy);
             for (step, answer) in answers.iter_mut().enumerate() {
                 for (name, tensor) in &mut answer.tensors {
                     if name.tensor == Observable::Output {
@@ -194,7 +201,7 @@ fn what_is_in_f64_is_judged_by_the_arbiter_and_not_by_an_oracle_that_is_off_itse
     let oracle: Make = || off(0.9);
     let verdict = |backend: Make| judged_by(oracle, arbiter, backend)[2].verdict;
     // Nearly two budgets from the oracle.
-    assert_eq!(verdict(|| off(-0.95)), Verdict::Pass);
+    assert_eq!(verdict(|| backend_off(-0.95)), Verdict::Pass);
     // A tenth of a budget from the oracle.
-    assert_eq!(verdict(|| off(1.1)), Verdict::Fail);
+    assert_eq!(verdict(|| backend_off(1.1)), Verdict::Fail);
 }

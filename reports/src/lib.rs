@@ -2,6 +2,7 @@
 //! matrix of [`bn_harness::faults::KillMatrix`], that of how mistakes are told of
 //! [`bn_harness::diagnosis::measure::Measurement`].
 
+pub mod budgets;
 pub mod diagnosis;
 pub mod faults;
 pub mod json;

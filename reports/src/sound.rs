@@ -24,6 +24,14 @@ pub fn human(results: &SoundResults) -> String {
     for (method, largest) in results.largest() {
         let _ = writeln!(text, "{:width$}  {}", one_line(method), used(largest));
     }
+    alarms(&mut text, results);
+    let (alarms, cases, methods) = (results.alarms.len(), results.cases, results.methods.len());
+    let _ = writeln!(text, "\n{alarms} of {cases} cases have false alarms, {methods} methods");
+    text
+}
+
+/// Every false alarm with its case.
+pub(crate) fn alarms(text: &mut String, results: &SoundResults) {
     for case in results.alarms.iter().take(SHOWN) {
         let _ = writeln!(text, "\n{BOLD}{}{BOLD:#}", one_line(&case.case));
         for one in &case.alarms {
@@ -37,9 +45,6 @@ pub fn human(results: &SoundResults) -> String {
         let _ =
             writeln!(text, "\n{} more cases with false alarms: --format json", results.alarms.len() - SHOWN);
     }
-    let (alarms, cases, methods) = (results.alarms.len(), results.cases, results.methods.len());
-    let _ = writeln!(text, "\n{alarms} of {cases} cases have false alarms, {methods} methods");
-    text
 }
 
 fn used(largest: &Use) -> String {

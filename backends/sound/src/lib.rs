@@ -8,6 +8,7 @@
 pub mod forms;
 pub mod loops;
 mod methods;
+mod rounded;
 pub mod statistics;
 pub mod sums;
 
@@ -15,6 +16,7 @@ use bn_api::{Backend, BackendInfo, Layer, LayerConfig, LayerError, ModuleLayer};
 use bn_stages::StagedKernel;
 
 pub use methods::{METHODS, Method};
+pub use rounded::STATISTICS_ROUNDED;
 
 /// A method as a backend.
 #[derive(Debug, Clone, Copy)]

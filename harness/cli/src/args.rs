@@ -72,6 +72,13 @@ pub enum Command {
         after_long_help = format!("Examples:\n  bncheck sound\n  bncheck sound --cases 100000\n  bncheck sound --tier quick --cases 1 --seed 4711 --method welford\n\n{EXIT_CODES}")
     )]
     Sound(SoundArgs),
+    /// Print the largest error budgets that sound implementations and libtorch use, by tensor and type, and how much of
+    /// each constant of the budgets the sound ones need.
+    #[command(
+        after_help = "Exit codes: 0 no false alarm, and every constant is needed to a quarter at least · 1 otherwise",
+        after_long_help = format!("Libtorch is asked in the cases' own types, but for the cases of its declared deviations. What is needed of a\nconstant is the share of it that leaves no sound implementation failing; data that are made to need each are\namong the cases.\n\nExamples:\n  bncheck budgets\n  bncheck budgets --tier quick --cases 0\n\n{EXIT_CODES}")
+    )]
+    Budgets(BudgetsArgs),
     /// Print cases with their tensors as JSON, one a line, for programs.
     #[command(after_help = FILTER_HELP)]
     Export {
@@ -138,6 +145,26 @@ pub struct SoundArgs {
     /// Which methods; all when left out.
     #[arg(long = "method", short = 'm', value_name = "NAME", value_delimiter = ',')]
     pub methods: Vec<String>,
+    /// How many cases are in flight; as many as there are processors when left out.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// The arguments of `budgets`.
+#[derive(Debug, Args)]
+pub struct BudgetsArgs {
+    /// How many cases are generated beside those of the suites.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub cases: u32,
+    /// The seed of the first generated case; that of the next is one larger.
+    #[arg(long, value_name = "S", default_value_t = 20_150_211)]
+    pub seed: u64,
+    /// Which cases of the suites: `quick` for those of every run, `full` for all.
+    #[arg(long, value_enum, default_value_t = Tier::Full)]
+    pub tier: Tier,
     /// How many cases are in flight; as many as there are processors when left out.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,

@@ -45,6 +45,7 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Run(args) => commands::run::run(&cli.suites, args),
         Command::Replay { id, backends, format } => commands::run::replay(&cli.suites, id, backends, *format),
         Command::Sound(args) => commands::sound::sound(&cli.suites, args),
+        Command::Budgets(args) => commands::budgets::budgets(&cli.suites, args),
         Command::Export { filter } => commands::export::export(&cli.suites, filter),
         Command::Audit { recording } => commands::audit::audit(&cli.suites, recording),
         Command::Explain { id } => commands::explain::explain(&cli.suites, id),

@@ -68,7 +68,7 @@ fn a_failure_names_the_step_the_tensor_and_the_worst_element() {
         assert!(decimal.parse::<f64>().is_ok() && is_bits(bits, 4), "{line}");
     }
     assert!(lines[7].contains(" ulp apart, allowed ± "), "{}", lines[7]);
-    assert!(lines[8].starts_with("  replay: "), "{}", lines[8]);
+    assert!(lines[8..].iter().any(|line| line.starts_with("  replay: ")), "{text}");
 }
 
 #[test]

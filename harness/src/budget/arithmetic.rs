@@ -89,14 +89,13 @@ impl Arithmetic {
 
     /// What is lost one way, and what is lost by chance besides.
     fn with_drift(self, n: usize, drift: f64) -> f64 {
-        let base = self.constants.sum_base * self.u;
-        base + drift.hypot(self.random(n) - base)
+        drift.hypot(self.random(n))
     }
 
     /// The error of a sum of n terms whose roundings cancel like random numbers, relative to the sum of magnitudes.
     pub fn random(self, n: usize) -> f64 {
         let block = n.min(constants::SEQUENTIAL) as f64;
-        (self.constants.sum_base + self.constants.sum_growth * block.sqrt()) * self.u
+        self.constants.sum_growth * (1.0 + block.sqrt()) * self.u
     }
 
     /// Whether partial sums of these terms are all numbers of the arithmetic, whichever of them are added up first: they

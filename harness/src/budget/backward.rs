@@ -79,6 +79,9 @@ fn accumulate(
     for (index, (error, added)) in errors.iter_mut().zip(added).enumerate() {
         let of_its_own = if first { added.error } else { constants.stored(dtype, added.value, added.error) };
         let sum = constants.stored(dtype, total[index], *error + of_its_own);
+        // In f64 the exact total is rounded as well.
+        let of_exact = !first && dtype == DType::F64;
+        let sum = if of_exact { sum + constants.storage(dtype, total[index]) } else { sum };
         let infinite = !first && stored_as_infinite(dtype, added.value, added.error);
         let before = Bounded { value: 0.0, error: if infinite { f64::INFINITY } else { *error } };
         *error = Bounded::made_of(&[before, *added], total[index], sum).error;

@@ -139,10 +139,12 @@ impl Pass {
         let constants = self.arithmetic.constants;
         // A difference and a product, each rounded once. Where nothing is summed, or it is declared, they may be folded into
         // x·a + b.
-        let rounding = if self.use_batch_stats && !self.arithmetic.folds {
-            constants.standardise * u * xhat.abs()
-        } else {
-            channel.invstd * constants.normalise * u * (x.abs() + channel.mean.abs())
+        let apart = constants.standardise * u * xhat.abs();
+        let folded = channel.invstd * constants.normalise * u * (x.abs() + channel.mean.abs());
+        let rounding = match self.use_batch_stats {
+            true if self.arithmetic.folds => apart.max(folded),
+            true => apart,
+            false => folded,
         };
         // Both factors may be off, and where x̂ is 0 the product of their errors is all there is.
         let off = channel.invstd * (channel.mean_error + self.input_error(index));
@@ -164,8 +166,8 @@ impl Pass {
 
     /// y = gamma·xhat + beta, exactly, and the budgets of its elements, stored as `dtype`.
     pub fn output(&self, dtype: DType, state: &State, before: View<'_>) -> (Vec<f64>, Vec<f64>) {
-        let bias = before.tensor(Observable::Bias);
-        let u = self.arithmetic.u;
+        let (weight, bias) = (before.tensor(Observable::Weight).is_some(), before.tensor(Observable::Bias));
+        let (u, constants) = (self.arithmetic.u, self.arithmetic.constants);
         (0..self.input.len())
             .map(|index| {
                 let (channel, stats) = self.channel_of(index);
@@ -175,6 +177,8 @@ impl Pass {
                 let beta_error = bias.map_or(0.0, |_| state.bias[channel]);
                 let scaled = gamma * xhat;
                 let exact = scaled + beta;
+                // Without weight and bias there is nothing to round.
+                let affine = if weight || bias.is_some() { constants.affine } else { 0.0 };
                 // The folded form, x·a + b with a = gamma·invstd and b = beta - mean·a, where nothing is summed.
                 let folded = if self.use_batch_stats {
                     0.0
@@ -194,12 +198,12 @@ impl Pass {
                     + times(xhat.abs(), gamma_error)
                     + times(gamma_error, xhat_error);
                 // Of the folded form the factor a may lie below the normal numbers, and the products as well.
-                let underflow = self.arithmetic.tiny
-                    * (self.arithmetic.constants.affine + self.input[index].abs() + stats.mean.abs());
+                let underflow =
+                    self.arithmetic.tiny * (constants.affine + self.input[index].abs() + stats.mean.abs());
                 let error = passed_on
                     + underflow
                     + beta_error
-                    + self.arithmetic.constants.affine * u * (scaled.abs() + beta.abs())
+                    + affine * u * (scaled.abs() + beta.abs())
                     + self.arithmetic.storage(dtype, exact);
                 let parts = [(xhat, xhat_error), (gamma, gamma_error), (beta, beta_error)];
                 let parts = parts.map(|(value, error)| Bounded { value, error });
@@ -322,7 +326,7 @@ impl Channel {
         // added up exactly, a variance that is kept up to date adds up other terms.
         let growth = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
         let var_error = 2.0 * growth * var + 2.0 * off_on_the_way * var.sqrt() + off * off + tiny;
-        let drift = arithmetic.variance(&terms, var) + arithmetic.constants.sum_base * arithmetic.u * var;
+        let drift = arithmetic.variance(&terms, var) + arithmetic.random(terms.len()) * var;
         let var_error = var_error.max(drift);
         // Of finite values even the sums here may overflow, in f64.
         let finite = terms.iter().all(|x| x.is_finite());
@@ -370,7 +374,6 @@ impl Channel {
             mean_error: 0.0,
             var_error,
             invstd_error: relative_error_of_invstd(var + eps, eps, var_error)
-                + arithmetic.constants.inverse_std * arithmetic.u
                 + arithmetic.constants.rounded_inverse_std * arithmetic.statistics,
             may_overflow: invstd.is_finite() && invstd > arithmetic.largest_statistic,
         }

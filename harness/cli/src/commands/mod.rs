@@ -1,6 +1,7 @@
 //! One module a command.
 
 pub mod audit;
+pub mod budgets;
 pub mod doctor;
 pub mod explain;
 pub mod export;

@@ -81,14 +81,14 @@ fn select(names: &[String]) -> Result<Vec<&'static Method>, CliError> {
     Ok(METHODS.iter().filter(wanted).collect())
 }
 
-fn responders(methods: &[&'static Method]) -> Vec<Box<dyn Responder>> {
+pub(super) fn responders(methods: &[&'static Method]) -> Vec<Box<dyn Responder>> {
     let responder =
         |method: &&'static Method| -> Box<dyn Responder> { Box::new(InProcess::new(Sound(method))) };
     methods.iter().map(responder).collect()
 }
 
 /// Runs the methods over generated cases.
-fn generate(
+pub(super) fn generate(
     methods: &[&'static Method],
     seed: u64,
     cases: usize,
@@ -119,7 +119,7 @@ fn lineup<'a>(
 }
 
 /// A generated case under the name of its seed.
-fn named(spec: &CaseSpec, seed: u64) -> Result<Question<'static>, String> {
+pub(super) fn named(spec: &CaseSpec, seed: u64) -> Result<Question<'static>, String> {
     let (mut case, yaml) = read(spec)?;
     case.id = format!("generated/{seed}");
     Ok(Question { case: Cow::Owned(case), yaml: Some(yaml) })
