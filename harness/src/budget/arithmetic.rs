@@ -75,10 +75,10 @@ impl Arithmetic {
     /// Nothing where every partial sum is a number of the arithmetic. Otherwise rounding errors of different terms cancel
     /// like random numbers, and a sum's error grows with √n (Higham and Mary 2019), but for what is lost one way.
     pub fn sum(self, terms: &[f64]) -> f64 {
-        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
-        if self.sums_exactly(terms, magnitudes) {
+        if self.sums_exactly(terms) {
             return 0.0;
         }
+        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
         // Coarse data are multiples of one number, and so is what is made of them in another way than here; all of it ends
         // in the same few bits. (Of 4,096 numbers of bf16 about 1, held in f64, the squares added one after the other
         // are off by 970 roundings, a quarter of n.)
@@ -100,10 +100,11 @@ impl Arithmetic {
 
     /// Whether partial sums of these terms are all numbers of the arithmetic, whichever of them are added up first: they
     /// are multiples of some power of two, of which the arithmetic can count as many as they are together.
-    fn sums_exactly(self, terms: &[f64], magnitudes: f64) -> bool {
+    pub fn sums_exactly(self, terms: &[f64]) -> bool {
         let Some(quantum) = terms.iter().filter_map(|term| last_place(*term)).reduce(f64::min) else {
             return terms.iter().all(|term| *term == 0.0);
         };
+        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
         quantum >= self.tiny && magnitudes * self.u <= quantum && !self.overflows(magnitudes)
     }
 

@@ -309,7 +309,7 @@ impl Channel {
         let left = mean_about(mean);
         let var = squares.iter().sum::<f64>() / n - left * left;
         let var = if var < 0.0 { 0.0 } else { var };
-        let exact = arithmetic.sum(&terms) == 0.0 && arithmetic.means_exactly(&terms, mean);
+        let exact = arithmetic.sums_exactly(&terms) && arithmetic.means_exactly(&terms, mean);
         // The mean of |x| is at most the root of the mean of x².
         let magnitude = (mean * mean + var).sqrt();
         let tiny = arithmetic.tiny * n.sqrt();
