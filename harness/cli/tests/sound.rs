@@ -21,6 +21,17 @@ fn no_method_fails_on_the_quick_tier_or_on_generated_cases() {
     assert!(ended.stdout.contains("\n0 of "), "{}", ended.stdout);
 }
 
+#[test]
+fn no_method_fails_on_what_was_found_before() {
+    let regressions = concat!(env!("CARGO_MANIFEST_DIR"), "/../../cases/regressions");
+    let ended = sound(&["--cases", "0", "--format", "json", "--suites", regressions]);
+    let results = results(&ended);
+    // The one case that no file can put into words: it has to expect an error that PyTorch does not raise.
+    let alarms: Vec<&Value> =
+        results["alarms"].as_array().unwrap().iter().map(|alarm| &alarm["case"]).collect();
+    assert_eq!(alarms, ["fuzz/empty-batch-of-other-channels/found"], "{}", ended.stdout);
+}
+
 /// A case of a file of its own.
 fn one_case() -> tempfile::TempDir {
     folder_with("one.yaml", "{suite: one, cases: [{name: a, input: {shape: [4, 3]}, mode: train}]}\n")

@@ -114,13 +114,16 @@ impl Arithmetic {
     /// a multiple of g: what is lost depends on t alone, and terms that are alike, or in step with g as those of an even
     /// slope can be, lose the same again and again. There is a g for each size of the partial sums, and the terms that
     /// are added while they have it follow each other, from the front or from the back.
-    /// Equal terms may lie apart in memory and be added together.
+    /// Equal terms may lie apart in memory and be added together. And every s-th term of an even slope is an even slope, s
+    /// times as steep, which may be in step with g where the whole is not.
     fn drift(self, terms: &[f64], magnitudes: f64) -> f64 {
-        let drift = self.drift_in_order(terms, magnitudes);
-        match equal_together(terms) {
-            Some(together) => drift.max(self.drift_in_order(&together, magnitudes)),
-            None => drift,
-        }
+        let strides: &[usize] = if is_mostly_even(terms) { &constants::STRIDES } else { &[] };
+        let strided = strides.iter().filter(|stride| **stride < terms.len()).map(|stride| {
+            (0..*stride).flat_map(|first| terms.iter().skip(first).step_by(*stride).copied()).collect()
+        });
+        let orders = equal_together(terms).into_iter().chain(strided);
+        let drifts = orders.map(|order: Vec<f64>| self.drift_in_order(&order, magnitudes));
+        drifts.fold(self.drift_in_order(terms, magnitudes), f64::max)
     }
 
     fn drift_in_order(self, terms: &[f64], magnitudes: f64) -> f64 {
@@ -292,6 +295,15 @@ fn equal_together(terms: &[f64]) -> Option<Vec<f64>> {
     Some(groups.into_iter().flatten().map(|place| terms[*place]).collect())
 }
 
+/// Whether most terms are as far from the one before as that is from its own: slopes, however often they begin anew.
+fn is_mostly_even(terms: &[f64]) -> bool {
+    let even = terms.windows(3).filter(|three| {
+        let (step, next) = (three[1] - three[0], three[2] - three[1]);
+        step != 0.0 && (next - step).abs() <= 0.125 * step.abs()
+    });
+    even.count() * 2 > terms.len()
+}
+
 /// The largest power of two that is no larger than a normal number's magnitude.
 fn power_of_two_below(number: f64) -> f64 {
     f64::from_bits(number.to_bits() & 0x7ff0_0000_0000_0000)
@@ -402,6 +414,17 @@ mod tests {
             assert!(lost > single().random(terms.len()) * 0.5, "{lost} is nothing to speak of");
             assert!(lost <= allowed && allowed <= 8.0 * lost, "{lost} of {allowed}");
         }
+    }
+
+    #[test]
+    fn a_slope_in_step_with_the_grid_in_another_order_is_known() {
+        // 15 samples of a ramp over 112 places; every seventh value.
+        let ramp = |k: i32| f64::from((1000.0 - 1000.0 * f64::from(k % 112) / 111.0) as f32);
+        let terms: Vec<f64> = (0..15 * 112).map(ramp).collect();
+        let order = (0..7).flat_map(|first| terms.iter().skip(first).step_by(7).copied());
+        let (in_order, every_seventh) = (lost(&terms), lost(&order.collect::<Vec<_>>()));
+        assert!(every_seventh > 4.0 * in_order, "{every_seventh} is not much beside {in_order}");
+        assert!(every_seventh <= single().sum(&terms), "{every_seventh}");
     }
 
     #[test]

@@ -158,7 +158,9 @@ fn grad_input(pass: &Pass, sums: &[Sums], dy: &[Bounded], index: usize) -> Bound
     let invstd = channel.invstd;
     let (largest, underflow) = {
         let pairs = [gamma.abs() * invstd, gamma.abs() * terms, invstd * terms];
-        let largest = pairs.into_iter().chain([terms, scale * terms]).fold(0.0, f64::max);
+        // In training the bracket may be of sums, n·dy - Σ dy - x̂·Σ dy·x̂, and be divided by n at the end.
+        let of_sums = if pass.use_batch_stats { pass.layout.values as f64 * terms } else { terms };
+        let largest = pairs.into_iter().chain([of_sums, scale * terms]).fold(0.0, f64::max);
         (largest, pass.arithmetic.tiny * (terms + gamma.abs() + invstd + scale))
     };
     // Gamma and the bracket may both be off: where the exact bracket is 0 the product of the errors is all.

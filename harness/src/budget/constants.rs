@@ -102,6 +102,10 @@ impl Constants {
 /// as many, and adds those up.
 pub const SEQUENTIAL: usize = 1 << 16;
 
+/// How far apart the terms may be that a sum in one accumulator adds one after the other, before it comes to those after
+/// them: what a loop over lanes, or over another dimension first, takes. Asked of slopes only.
+pub const STRIDES: [usize; 9] = [2, 3, 4, 5, 6, 7, 8, 16, 32];
+
 /// Headroom below the largest number of the arithmetic: a sum of squares that comes closer may overflow on
 /// the way in a sound implementation, and is not judged.
 pub const OVERFLOW_HEADROOM: f64 = 16.0;
