@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use bn_harness::sound::{Alarm, SoundResults, Use};
 
 use crate::style::{BOLD, DIM, harmless, one_line};
+use crate::terminal;
 
 /// How many cases with false alarms are shown in full.
 const SHOWN: usize = 20;
@@ -49,7 +50,7 @@ pub(crate) fn alarms(text: &mut String, results: &SoundResults) {
 
 fn used(largest: &Use) -> String {
     let Use { tensor, dtype, used, case, step, .. } = largest;
-    format!("{used:5.3}  {tensor} {dtype}, step {step} of {}", one_line(case))
+    format!("{:>5}  {tensor} {dtype}, step {step} of {}", terminal::budget_used(*used), one_line(case))
 }
 
 fn alarm(alarm: &Alarm) -> String {
@@ -59,7 +60,7 @@ fn alarm(alarm: &Alarm) -> String {
         let _ = write!(line, ": {tensor}");
     }
     if let Some(used) = budget_used {
-        let _ = write!(line, " uses {used:.3} of its budget");
+        let _ = write!(line, " uses {} of its budget", terminal::budget_used(*used));
     }
     if let Some(worst) = worst {
         let _ = write!(

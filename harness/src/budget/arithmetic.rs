@@ -105,7 +105,8 @@ impl Arithmetic {
             return terms.iter().all(|term| *term == 0.0);
         };
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
-        quantum >= self.tiny && magnitudes * self.u <= quantum && !self.overflows(magnitudes)
+        // Up to and with 1/u of them, but the sum of magnitudes is itself rounded, and may be that number and a little more.
+        quantum >= self.tiny && magnitudes * self.u < quantum && !self.overflows(magnitudes)
     }
 
     /// What a sequential sum of these terms loses because roundings go one way, relative to the sum of magnitudes.
@@ -399,6 +400,8 @@ mod tests {
         assert!(single().sum(&[0.1; 3]) > 0.0);
         assert_eq!(single().sum(&[0.0, -0.0]), 0.0);
         assert!(single().sum(&[f64::NAN, 1.0]) > 0.0);
+        let double = Arithmetic::new(DType::F64, DType::F64, Accuracy::Sound, Constants::DERIVED);
+        assert!(double.sum(&[1.0, 1.0 + f64::EPSILON]) > 0.0, "2^53 + 1 of them, which f64 adds up to 2^53");
     }
 
     #[test]

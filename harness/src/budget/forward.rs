@@ -311,7 +311,7 @@ impl Channel {
         let var = if var < 0.0 { 0.0 } else { var };
         let exact = arithmetic.sums_exactly(&terms) && arithmetic.means_exactly(&terms, mean);
         // The mean of |x| is at most the root of the mean of x².
-        let magnitude = (mean * mean + var).sqrt();
+        let magnitude = mean.hypot(var.sqrt());
         let tiny = arithmetic.tiny * n.sqrt();
         // How far the mean may be off, and how far those on the way to it: means of blocks, and means that are kept up
         // to date, which are stored rounded even where the last one is exact.
