@@ -64,6 +64,20 @@ pub fn check_call(call: &Forward<'_>) -> Result<(), (LayerError, bool)> {
         .map_err(|error| (error, call.use_batch_stats && moves_before_it_refuses(input, tensors)))
 }
 
+/// Computes a call that PyTorch does not refuse for its types. One that it refuses late, when the statistics have moved, is
+/// computed all the same.
+///
+/// # Errors
+/// Of class `dtype_mismatch`.
+pub fn unless_refused<T>(call: Forward<'_>, compute: impl FnOnce(Forward<'_>) -> T) -> Result<T, LayerError> {
+    let refused = check_call(&call);
+    if let Err((error, false)) = refused {
+        return Err(error);
+    }
+    let computed = compute(call);
+    refused.map_err(|(error, _)| error).map(|()| computed)
+}
+
 /// PyTorch's name of a type.
 fn torch(dtype: DType) -> &'static str {
     match dtype {

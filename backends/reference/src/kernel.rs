@@ -44,7 +44,7 @@ impl Kernel for ReferenceKernel {
     type Saved = Saved;
 
     fn forward(&self, call: Forward<'_>) -> Result<(Tensor, Saved), LayerError> {
-        unless_refused(call, compute)
+        dtypes::unless_refused(call, compute)
     }
 
     fn backward(
@@ -65,7 +65,7 @@ impl Kernel for ArbiterKernel {
     type Saved = SavedAs<DoubleDouble>;
 
     fn forward(&self, call: Forward<'_>) -> Result<(Tensor, Self::Saved), LayerError> {
-        unless_refused(call, forward)
+        dtypes::unless_refused(call, forward)
     }
 
     fn backward(
@@ -77,19 +77,6 @@ impl Kernel for ArbiterKernel {
     ) -> Result<Gradients, LayerError> {
         Ok(backward(saved, grad_output, layout, wanted))
     }
-}
-
-fn unless_refused<S>(
-    call: Forward<'_>,
-    compute: impl FnOnce(Forward<'_>) -> (Tensor, S),
-) -> Result<(Tensor, S), LayerError> {
-    let refused = dtypes::check_call(&call);
-    if let Err((error, false)) = refused {
-        return Err(error);
-    }
-    let computed = compute(call);
-    // What is refused late has moved the statistics.
-    refused.map_err(|(error, _)| error).map(|()| computed)
 }
 
 fn compute(call: Forward<'_>) -> (Tensor, Saved) {
