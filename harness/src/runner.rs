@@ -19,8 +19,8 @@ use crate::vacuity::Vacuity;
 
 /// Everyone who answers, for one worker thread.
 pub struct Lineup {
-    /// libtorch, asked in float64.
-    pub oracle: Box<dyn Responder>,
+    /// libtorch, asked in float64; where there is none, the arbiter alone says what is right.
+    pub oracle: Option<Box<dyn Responder>>,
     /// More accurate than float64: what the oracle is put on trial with, and f64 is judged by.
     pub arbiter: Box<dyn Responder>,
     /// The backends, in the order of the results' columns.
@@ -122,7 +122,12 @@ impl Columns {
             }
         };
         Columns {
-            oracle: format!("{} in float64", lineup.oracle.info().version),
+            oracle: match &lineup.oracle {
+                Some(oracle) => format!("{} in float64", oracle.info().version),
+                None => {
+                    format!("none: the arbiter alone, {} in double-double", lineup.arbiter.info().version)
+                }
+            },
             backends: lineup.backends.iter().map(|backend| column(backend.as_ref())).collect(),
         }
     }
@@ -144,7 +149,11 @@ fn run_case(
     deviations: &[Deviations],
 ) -> (CaseInfo, Vec<Judged>) {
     let request = Request::from_case(case);
-    let expected = Expected::ask(lineup.oracle.as_mut(), lineup.arbiter.as_mut(), &request);
+    let arbiter = lineup.arbiter.as_mut();
+    let expected = match &mut lineup.oracle {
+        Some(oracle) => Expected::ask(oracle.as_mut(), arbiter, &request),
+        None => Expected::of_arbiter(arbiter, &request),
+    };
     let doubts = expected.as_ref().map(|expected| doubts(expected, case)).unwrap_or_default();
     let names = step_names(case);
     let vacuity = expected.as_ref().ok().filter(|_| doubts.is_empty());

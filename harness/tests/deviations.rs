@@ -410,7 +410,7 @@ mod oracle {
     #[test]
     fn that_gives_nothing_and_a_backend_that_gives_nothing_agree_on_nothing() {
         let nothing = || changed(gives_nothing);
-        let lineup = || Lineup { oracle: nothing(), arbiter: nothing(), backends: vec![nothing()] };
+        let lineup = || Lineup { oracle: Some(nothing()), arbiter: nothing(), backends: vec![nothing()] };
         let results = run_lineup(&cases(&[example()]), &lineup, Deviations::default(), true);
         assert_eq!(verdicts(&results)[..3], [Vacuous; 3]);
         assert!(!results.as_expected());

@@ -73,7 +73,7 @@ type Make = fn() -> Box<dyn Responder>;
 
 /// f16, f32 and f64.
 fn judged_by(oracle: Make, arbiter: Make, backend: Make) -> Vec<CaseResult> {
-    let open = || Lineup { oracle: oracle(), arbiter: arbiter(), backends: vec![backend()] };
+    let open = || Lineup { oracle: Some(oracle()), arbiter: arbiter(), backends: vec![backend()] };
     run_lineup(&cases(&[example()]), &open, Deviations::default(), false).results
 }
 
@@ -194,6 +194,18 @@ fn without_an_arbiter_nobody_is_judged() {
         assert_eq!(result.verdict, Verdict::Suspect);
         assert_eq!(result.reason.as_deref(), Some("the arbiter gave no answer: on leave"));
     }
+}
+
+#[test]
+fn without_an_oracle_the_arbiter_alone_judges_and_the_run_says_so() {
+    let run = |backend: Make| {
+        let open = || Lineup { oracle: None, arbiter: arbiter(), backends: vec![backend()] };
+        run_lineup(&cases(&[example()]), &open, Deviations::default(), false)
+    };
+    let results = run(reference);
+    assert_eq!(verdicts(&results.results), [Verdict::Pass; 3]);
+    assert!(results.run.oracle.starts_with("none: "), "{}", results.run.oracle);
+    assert_eq!(verdicts(&run(wrong).results), [Verdict::Fail; 3]);
 }
 
 #[test]

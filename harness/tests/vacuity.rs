@@ -279,7 +279,7 @@ mod a_backend {
             cases: [{name: a}, {name: b, seed: 7}]}";
         let suites = [suite(text)];
         let open = || bn_harness::runner::Lineup {
-            oracle: reference(),
+            oracle: Some(reference()),
             arbiter: common::arbiter(),
             backends: vec![Box::new(Stale { inner: reference(), kept: None })],
         };
@@ -353,7 +353,7 @@ mod a_backend {
                 .map(|&tensor| bn_api::Unobservable { tensor, reason: reason.clone() })
                 .collect();
             let backends: Vec<Box<dyn Responder>> = vec![Box::new(Hidden { inner, info })];
-            bn_harness::runner::Lineup { oracle: reference(), arbiter: common::arbiter(), backends }
+            bn_harness::runner::Lineup { oracle: Some(reference()), arbiter: common::arbiter(), backends }
         };
         let suites = [suite(&one(CASE))];
         run_lineup(&cases(&suites), &open, Deviations::default(), false)

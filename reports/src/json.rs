@@ -12,8 +12,8 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[error("cannot write {}: {error}", path.display())]
 pub struct WriteError {
-    path: PathBuf,
-    error: io::Error,
+    pub(crate) path: PathBuf,
+    pub(crate) error: io::Error,
 }
 
 /// The results as JSON, each case and each result on a line of its own: small, and yet fit for `grep` and

@@ -1,10 +1,11 @@
 //! How results are shown. Every rendering is a function of [`bn_harness::results::RunResults`] alone, that of the kill
 //! matrix of [`bn_harness::faults::KillMatrix`], that of how mistakes are told of
-//! [`bn_harness::diagnosis::measure::Measurement`].
+//! [`bn_harness::diagnosis::measure::Measurement`], that of a GPU of [`gpu_check::GpuCheck`].
 
 pub mod budgets;
 pub mod diagnosis;
 pub mod faults;
+pub mod gpu_check;
 pub mod json;
 pub mod sound;
 pub mod style;

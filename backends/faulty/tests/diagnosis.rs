@@ -56,7 +56,7 @@ fn run(cases: &[&Case], backend: &(dyn Fn() -> Box<dyn Responder> + Sync)) -> Ru
     let oracle = || Box::new(InProcess::new(Reference));
     let arbiter = || Box::new(InProcess::new(Arbiter));
     let open = || -> Result<runner::Lineup, Infallible> {
-        Ok(runner::Lineup { oracle: oracle(), arbiter: arbiter(), backends: vec![backend()] })
+        Ok(runner::Lineup { oracle: Some(oracle()), arbiter: arbiter(), backends: vec![backend()] })
     };
     let deviations = [Deviations::default()];
     let options =

@@ -94,6 +94,12 @@ pub enum Command {
     /// a hole.
     #[command(after_help = FILTER_HELP)]
     Faults(FaultsArgs),
+    /// Check the CUDA kernel on a GPU: judge all cases, compare with the interpreter bit for bit, and time it beside a copy
+    /// and PyTorch. Needs no libtorch.
+    #[command(
+        after_help = "Exit codes: 0 all as expected · 1 a mismatch, a different bit, or a pass that could not be timed · 5 no GPU"
+    )]
+    GpuCheck(GpuCheckArgs),
     /// Say what is installed, which backends are usable, and what to type where one is not.
     Doctor {
         /// How to print it.
@@ -200,6 +206,47 @@ pub struct FaultsArgs {
     /// How to print what came of it.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+}
+
+/// The arguments of `gpu-check`.
+#[derive(Debug, Args)]
+pub struct GpuCheckArgs {
+    /// Where the results go as JSON.
+    #[arg(long, value_name = "FILE", default_value = "target/bncheck/gpu-check.json")]
+    pub json: PathBuf,
+    /// The Python whose PyTorch is timed beside; `python3` or `python` when left out.
+    #[arg(long, value_name = "PYTHON")]
+    pub python: Option<String>,
+    /// Which cases: `quick` for those of every run, `full` for all.
+    #[arg(long, value_enum, default_value_t = Tier::Full)]
+    pub tier: Tier,
+    /// Time nothing.
+    #[arg(long)]
+    pub skip_timings: bool,
+    /// How many cases are in flight; as many as there are processors when left out.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// A shape to time instead of ResNet-50's; for tests, on devices that are none.
+    #[arg(long = "shape", value_name = "N,C,H,W", hide = true)]
+    pub shapes: Vec<Shape>,
+    /// How many bytes the large copy reads and writes: 512 MiB, well beyond every cache.
+    #[arg(long, value_name = "N", hide = true, default_value_t = 1 << 29)]
+    pub copy_bytes: u64,
+}
+
+/// A shape (N, C, H, W).
+#[derive(Debug, Clone)]
+pub struct Shape(pub Vec<usize>);
+
+impl std::str::FromStr for Shape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sizes = text.split(',').map(|size| size.trim().parse().ok().filter(|size| *size > 0));
+        let sizes: Option<Vec<usize>> = sizes.collect();
+        let four = sizes.filter(|sizes| sizes.len() == 4);
+        four.map(Shape).ok_or_else(|| "a shape is four sizes of at least 1: 2,3,4,5".to_owned())
+    }
 }
 
 /// Which backends.

@@ -6,6 +6,8 @@ use std::process::Command;
 use bn_api::wire::{Worker, WorkerError};
 use bn_api::{InProcess, Request, Responder, Response};
 use bn_cases::{Case, Problems, did_you_mean};
+use bn_cuda::Accumulator::{Double, Single};
+use bn_cuda::Executes;
 use bn_faulty::{Fault, Faulty, catalogue};
 use bn_harness::deviations::Deviations;
 use bn_harness::diagnosis::Suspects;
@@ -21,11 +23,14 @@ pub struct Entry {
     deviations: (&'static str, &'static str),
 }
 
+#[derive(Clone, Copy)]
 enum Home {
     /// In this process.
     Here(fn() -> Box<dyn Responder>),
     /// In the worker that links libtorch.
     TorchWorker,
+    /// The CUDA kernel on a device of this process, which may not be there.
+    Cuda(Executes, bn_cuda::Accumulator),
 }
 
 /// Where a backend declares its deviations, and what stands there.
@@ -39,11 +44,19 @@ macro_rules! deviations {
 }
 
 /// All backends, in the order of the results' columns. A new backend is one line here.
-pub static ALL: [Entry; 4] = [
+pub static ALL: [Entry; 8] = [
     Entry { name: "reference", home: Home::Here(reference), deviations: deviations!("reference") },
     Entry { name: "libtorch", home: Home::TorchWorker, deviations: deviations!("libtorch") },
     Entry { name: "tch-nn", home: Home::TorchWorker, deviations: deviations!("tch-nn") },
     Entry { name: "candle", home: Home::Here(candle), deviations: deviations!("candle") },
+    Entry { name: "cuda", home: Home::Cuda(Executes::Gpu, Single), deviations: deviations!("cuda") },
+    Entry { name: "cuda-acc64", home: Home::Cuda(Executes::Gpu, Double), deviations: deviations!("cuda") },
+    Entry { name: "cuda-ptx", home: Home::Cuda(Executes::Ptx, Single), deviations: deviations!("cuda") },
+    Entry {
+        name: "cuda-ptx-acc64",
+        home: Home::Cuda(Executes::Ptx, Double),
+        deviations: deviations!("cuda"),
+    },
 ];
 
 /// The backend that is asked in float64 for the exact answers.
@@ -101,12 +114,34 @@ impl Entry {
     /// Starts the backend.
     ///
     /// # Errors
-    /// When it needs libtorch and that, or the worker, is not to be had.
+    /// When it needs libtorch and that, or the worker, is not to be had, or a GPU and there is none.
     pub fn open(&self) -> Result<Box<dyn Responder>, CliError> {
         match self.home {
             Home::Here(make) => Ok(make()),
             Home::TorchWorker => Ok(Box::new(open_torch(self.name)?)),
+            Home::Cuda(executes, accumulator) => match bn_cuda::open(self.name, executes, accumulator) {
+                Ok(responder) => Ok(Box::new(responder)),
+                Err(missing) => Err(CliError::NoDevice { backend: self.name, why: missing.to_string() }),
+            },
         }
+    }
+
+    /// Starts the backend, or where there is no GPU for it what says so to every case.
+    ///
+    /// # Errors
+    /// When something else is missing.
+    pub fn open_if_there(&self) -> Result<Box<dyn Responder>, CliError> {
+        match (self.open(), self.home) {
+            (Err(CliError::NoDevice { why, .. }), Home::Cuda(executes, accumulator)) => {
+                Ok(Box::new(bn_cuda::Absent::new(self.name, executes, accumulator, why)))
+            }
+            (opened, _) => opened,
+        }
+    }
+
+    /// Whether bncheck can do its work without it.
+    pub fn is_optional(&self) -> bool {
+        matches!(self.home, Home::Cuda(Executes::Gpu, _))
     }
 
     /// Its declared deviations. `cases` are all that there are.

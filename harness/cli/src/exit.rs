@@ -127,6 +127,15 @@ pub enum CliError {
         /// Why.
         error: WorkerError,
     },
+    /// The device that a backend runs on is not there.
+    #[error("the backend `{backend}` is not to be had: {why}")]
+    #[diagnostic(help("`cuda-ptx` runs the same kernel without a GPU; `bncheck doctor` says more"))]
+    NoDevice {
+        /// The backend.
+        backend: &'static str,
+        /// What is missing.
+        why: String,
+    },
     /// A recording cannot be read.
     #[error("{}: {error}", path.display())]
     #[diagnostic(help("`just audit-oracle` makes a new recording"))]
@@ -158,7 +167,10 @@ impl CliError {
             | CliError::Output(_) => 2,
             CliError::Cases(_) => 3,
             CliError::NoSuites { .. } | CliError::NothingSelected { .. } => 4,
-            CliError::NoLibtorch { .. } | CliError::NoWorker { .. } | CliError::Worker { .. } => 5,
+            CliError::NoLibtorch { .. }
+            | CliError::NoWorker { .. }
+            | CliError::Worker { .. }
+            | CliError::NoDevice { .. } => 5,
         })
     }
 }

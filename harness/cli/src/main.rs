@@ -50,6 +50,7 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Audit { recording } => commands::audit::audit(&cli.suites, recording),
         Command::Explain { id } => commands::explain::explain(&cli.suites, id),
         Command::Faults(args) => commands::faults::faults(&cli.suites, args),
+        Command::GpuCheck(args) => commands::gpu_check::gpu_check(&cli.suites, args),
         Command::Doctor { format } => commands::doctor::doctor(*format),
         Command::Schema => {
             let schema = bn_cases::format::json_schema();

@@ -56,7 +56,7 @@ mod all_as_expected {
     #[test]
     fn a_replay() {
         let text = ends_with(0, &["replay", "exact/means[fill=zero,dtype=f32]"]).stdout;
-        for backend in ["reference", "libtorch", "tch-nn", "candle"] {
+        for backend in ["reference", "libtorch", "tch-nn", "candle", "cuda-ptx"] {
             let heading = format!("pass  {backend}  exact/means[fill=zero,dtype=f32]\n");
             assert!(text.contains(&heading), "no `{heading}` in\n{text}");
         }
@@ -228,6 +228,20 @@ mod something_missing {
             assert_eq!(lines[place + 1], "fix: just setup");
         }
         assert!(lines.iter().any(|line| line.starts_with("ok       backend candle")), "{}", ended.stdout);
+    }
+
+    #[test]
+    fn a_gpu_that_a_backend_was_named_for() {
+        // Where there is a GPU, the driver is told to show none.
+        let without_gpu = |arguments: &[&str]| ended(bncheck(arguments).env("CUDA_VISIBLE_DEVICES", ""));
+        let named = without_gpu(&["run", "exact/means", "--backend", "cuda"]);
+        assert_eq!(named.code, Some(5), "{named:#?}");
+        assert!(named.stderr.contains("the backend `cuda` is not to be had"), "{}", named.stderr);
+        assert!(named.stderr.contains("`cuda-ptx` runs the same kernel without a GPU"), "{}", named.stderr);
+        let replay = without_gpu(&["replay", "exact/means[fill=zero,dtype=f32]"]);
+        assert_eq!(replay.code, Some(0), "{replay:#?}");
+        let unsupported = "unsupported  cuda  exact/means[fill=zero,dtype=f32]";
+        assert!(replay.stdout.contains(unsupported), "no `{unsupported}` in\n{}", replay.stdout);
     }
 
     #[test]

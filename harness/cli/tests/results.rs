@@ -46,9 +46,11 @@ fn every_case_is_as_expected_on_every_backend_and_the_same_every_time() {
     assert_eq!(results["schema_version"], 1);
     let (cases, judged) = (list(results, "cases"), list(results, "results"));
     assert!(cases.len() >= 400, "{} cases", cases.len());
-    assert_eq!(judged.len(), 4 * cases.len());
+    assert_eq!(judged.len(), 8 * cases.len());
     assert_eq!(words(cases, "id").len(), cases.len(), "ids are unique");
-    let backends = BTreeSet::from(["candle", "libtorch", "reference", "tch-nn"]);
+    let cuda = ["cuda", "cuda-acc64", "cuda-ptx", "cuda-ptx-acc64"];
+    let backends: BTreeSet<_> =
+        ["candle", "libtorch", "reference", "tch-nn"].into_iter().chain(cuda).collect();
     assert_eq!(words(judged, "backend"), backends);
     assert_eq!(words(judged, "verdict"), BTreeSet::from(["known", "pass", "unsupported"]));
     for result in judged {

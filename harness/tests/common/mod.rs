@@ -108,7 +108,7 @@ pub fn run(
     deviations: Deviations,
     complete: bool,
 ) -> RunResults {
-    let open = || Lineup { oracle: oracle(), arbiter: arbiter(), backends: vec![backend()] };
+    let open = || Lineup { oracle: Some(oracle()), arbiter: arbiter(), backends: vec![backend()] };
     run_lineup(cases, &open, deviations, complete)
 }
 

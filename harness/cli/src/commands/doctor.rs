@@ -33,7 +33,8 @@ pub fn doctor(format: Format) -> Result<Outcome, CliError> {
     ));
     for entry in backends::select(&[])? {
         let version = entry.open().map(|backend| backend.info().version.clone());
-        findings.push(backend_finding(&format!("backend {}", entry.name), version));
+        let found = backend_finding(&format!("backend {}", entry.name), version);
+        findings.push(Finding { optional: entry.is_optional(), ..found });
     }
     findings.push(tool("just", &["--version"], "cargo install --locked just", true));
     findings.push(tool("g++", &["--version"], "install g++ with your system's package manager", true));

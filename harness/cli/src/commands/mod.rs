@@ -6,6 +6,7 @@ pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod faults;
+pub mod gpu_check;
 pub mod list;
 pub mod run;
 pub mod sound;

@@ -27,7 +27,8 @@ pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
     let all = cases.all();
     let all = (cases.own && args.filter.is_empty()).then_some(&all[..]);
     let mut progress = Progress::new(selected.len());
-    let results = execute(&cases, &selected, &entries, jobs, all, &mut progress)?;
+    let named = !args.backends.names.is_empty();
+    let results = execute(&cases, &selected, &entries, named, jobs, all, &mut progress)?;
     progress.finish();
     let path = json::write(&results, &args.output)?;
     match args.format {
@@ -44,7 +45,8 @@ pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) ->
     let case = cases.by_id(id)?;
     let entries = backends::select(&names.names)?;
     let mut progress = Progress::new(1);
-    let results = execute(&cases, &[case], &entries, 1, None, &mut progress)?;
+    let named = !names.names.is_empty();
+    let results = execute(&cases, &[case], &entries, named, 1, None, &mut progress)?;
     progress.finish();
     match format {
         Format::Json => print(&json::to_string(&results))?,
@@ -64,6 +66,7 @@ fn execute(
     cases: &Cases,
     selected: &[&Case],
     entries: &[&'static Entry],
+    named: bool,
     jobs: usize,
     all: Option<&[&Case]>,
     progress: &mut Progress,
@@ -75,11 +78,14 @@ fn execute(
         // Declared deviations speak of the checkout's own suites by id.
         vec![Deviations::default(); entries.len()]
     };
+    // Who was asked for by name has to be there.
+    let open = |entry: &&'static Entry| if named { entry.open() } else { entry.open_if_there() };
+    let open_all = || entries.iter().map(open).collect::<Result<Vec<_>, _>>();
     let open = || -> Result<Lineup, CliError> {
         Ok(Lineup {
-            oracle: backends::open_oracle()?,
+            oracle: Some(backends::open_oracle()?),
             arbiter: backends::arbiter(),
-            backends: entries.iter().map(|entry| entry.open()).collect::<Result<_, _>>()?,
+            backends: open_all()?,
         })
     };
     let options = Options {
@@ -92,8 +98,12 @@ fn execute(
     let mut results =
         runner::run(selected, &open, options, &mut |done, verdicts| progress.case_done(done, verdicts))?;
     let open = || -> Result<diagnosis::Lineup, CliError> {
-        let Lineup { oracle, arbiter, backends: patients } = open()?;
-        Ok(diagnosis::Lineup { oracle, arbiter, patients, suspects: backends::suspects() })
+        Ok(diagnosis::Lineup {
+            oracle: backends::open_oracle()?,
+            arbiter: backends::arbiter(),
+            patients: open_all()?,
+            suspects: backends::suspects(),
+        })
     };
     diagnosis::diagnose(&mut results, selected, &open, jobs)?;
     Ok(results)
