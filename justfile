@@ -64,6 +64,28 @@ setup:
 build: setup
     cargo build --locked --workspace --bins
 
+# Compile the CUDA kernels to the PTX that is committed, with NVRTC, which is installed for it (0.15 GB, no GPU needed)
+[no-exit-message]
+ptx:
+    toolkit=$(backends/cuda/toolkit/setup) && cargo run --quiet --locked --package bn-cuda-toolkit -- --toolkit "$toolkit" compile
+
+# Check that the committed PTX is what the kernels compile to, and what ptxas makes of it: registers, spills, wide loads
+[no-exit-message]
+ptx-check:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    toolkit=$(backends/cuda/toolkit/setup)
+    cargo build --quiet --locked --package bn-cuda-toolkit
+    for check in self-test 'compile --check' gates; do
+        cargo run --quiet --locked --package bn-cuda-toolkit -- --toolkit "$toolkit" $check
+    done
+
+# Run the CUDA kernels on a GPU: all cases, the same bits as interpreted, and how fast; makes a bundle for a machine that has one
+[no-exit-message]
+[positional-arguments]
+gpu-check *ARGS:
+    @backends/cuda/gpu-check/bundle "$@"
+
 # Regenerate the committed JSON Schema of the case format
 schema: build
     {{ bncheck }} schema > cases/schema/suite.schema.json.new
