@@ -50,6 +50,17 @@ pub struct Forward<'a> {
     pub eps: f64,
 }
 
+impl Forward<'_> {
+    /// The output's type: the input's. Integers, of which only an empty batch is not refused, become the type of what they
+    /// are scaled by.
+    pub fn output_dtype(&self) -> DType {
+        match (self.input.dtype(), self.weight.or(self.bias)) {
+            (DType::I64, Some(parameter)) => parameter.dtype(),
+            (dtype, _) => dtype,
+        }
+    }
+}
+
 /// Which gradients are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Wanted {

@@ -77,17 +77,13 @@ impl Kernel for CudaKernel {
 impl CudaKernel {
     fn run(&self, call: Forward<'_>) -> Result<(Tensor, Saved), LaunchError> {
         let own = |tensor: Option<&Tensor>| tensor.map(Tensor::dtype);
-        let mut like = Like {
-            input: (call.input.dtype(), call.input.shape().to_vec()),
+        let like = Like {
+            input: (call.output_dtype(), call.input.shape().to_vec()),
             weight: own(call.weight),
             bias: own(call.bias),
             features: [call.weight, call.bias].into_iter().flatten().next().map_or(0, Tensor::len),
         };
         if call.input.is_empty() {
-            // Integers become the type of what they are scaled by.
-            if let (DType::I64, Some(parameter)) = (like.input.0, like.weight.or(like.bias)) {
-                like.input.0 = parameter;
-            }
             let output = Tensor::full(like.input.0, &like.input.1, 0.0);
             return Ok((output, Saved::Empty(like)));
         }

@@ -90,7 +90,7 @@ fn compute(call: Forward<'_>) -> (Tensor, Saved) {
 }
 
 fn forward<A: NdFloat>(call: Forward<'_>) -> (Tensor, SavedAs<A>) {
-    let input = Like { dtype: output_dtype(&call), shape: call.input.shape().to_vec() };
+    let input = Like { dtype: call.output_dtype(), shape: call.input.shape().to_vec() };
     let channels = call.input.channels().count;
     let x: Array2<A> = by_channel(call.input, call.layout);
     let n: A = formulas::number(x.ncols() as f64);
@@ -123,14 +123,6 @@ fn forward<A: NdFloat>(call: Forward<'_>) -> (Tensor, SavedAs<A>) {
     let like = |tensor: &Tensor| Like { dtype: tensor.dtype(), shape: tensor.shape().to_vec() };
     let (weight, bias) = (call.weight.map(like), call.bias.map(like));
     (output, SavedAs { xhat, inverse_std, gamma, use_batch_stats: call.use_batch_stats, input, weight, bias })
-}
-
-/// The input's type. Integers, of which only an empty batch gets here, become the type of what they are scaled by.
-fn output_dtype(call: &Forward<'_>) -> DType {
-    match (call.input.dtype(), call.weight.or(call.bias)) {
-        (DType::I64, Some(parameter)) => parameter.dtype(),
-        (dtype, _) => dtype,
-    }
 }
 
 fn backward<A: NdFloat>(

@@ -110,6 +110,7 @@ impl Kernel for StagedKernel {
 }
 
 fn forward(stages: Stages, call: Forward<'_>) -> (Tensor, Saved) {
+    let output_dtype = call.output_dtype();
     let Forward { input, layout, weight, bias, running, use_batch_stats, factor, eps } = call;
     let empty = input.is_empty();
     let tensors = [weight, bias, running.as_ref().map(|running| &running.mean)];
@@ -173,12 +174,7 @@ fn forward(stages: Stages, call: Forward<'_>) -> (Tensor, Saved) {
         .collect();
     let xhat = (stages.all_normalised)(c, &statistics);
     let y = (stages.all_output)(c, &statistics, &xhat);
-    // Integers, of which only an empty batch gets here, become the type of what they are scaled by.
-    let dtype = match (input.dtype(), weight.or(bias)) {
-        (DType::I64, Some(parameter)) => parameter.dtype(),
-        (dtype, _) => dtype,
-    };
-    let output = (stages.write)(c, dtype, &y);
+    let output = (stages.write)(c, output_dtype, &y);
     let parameters = weight.or(bias).map_or(channels, Tensor::len);
     (output, Saved { context, statistics, xhat, parameters })
 }

@@ -14,6 +14,7 @@ use bn_harness::diagnosis::Suspects;
 use bn_harness::results::Mistake;
 
 use crate::exit::CliError;
+use crate::selection::Cases;
 
 /// A backend by name.
 pub struct Entry {
@@ -169,6 +170,18 @@ pub fn select(names: &[String]) -> Result<Vec<&'static Entry>, CliError> {
     }
     let wanted = |entry: &&Entry| names.is_empty() || names.iter().any(|name| name == entry.name);
     Ok(ALL.iter().filter(wanted).collect())
+}
+
+/// What each of these declares, as far as it speaks of these cases: of the checkout's own suites, by id.
+///
+/// # Errors
+/// When a file is wrong.
+pub fn deviations(cases: &Cases, entries: &[&'static Entry]) -> Result<Vec<Deviations>, Problems> {
+    if !cases.own {
+        return Ok(vec![Deviations::default(); entries.len()]);
+    }
+    let known = cases.all();
+    entries.iter().map(|entry| entry.deviations(&known)).collect()
 }
 
 /// Starts libtorch, to be asked in float64.

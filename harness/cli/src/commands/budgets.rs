@@ -13,8 +13,8 @@ use bn_sound::{METHODS, Method, STATISTICS_ROUNDED};
 
 use crate::args::{BudgetsArgs, Format};
 use crate::backends::{self, ORACLE};
-use crate::commands::print;
 use crate::commands::sound::{generate, responders};
+use crate::commands::{jobs, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
 use crate::selection::Cases;
@@ -28,9 +28,7 @@ pub fn budgets(suites: &[PathBuf], args: &BudgetsArgs) -> Result<Outcome, CliErr
     let suite = needs::calibration()?;
     let mut made: Vec<&Case> = selected.clone();
     made.extend(&suite.cases);
-    let jobs = args
-        .jobs
-        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let jobs = jobs(args.jobs);
     let methods: Vec<&'static Method> = METHODS.iter().collect();
     let generated = args.cases as usize;
     // Those cases are made to need the constants; the others hardly add to it, and take as many derivations again.

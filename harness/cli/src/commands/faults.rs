@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::args::{FaultsArgs, Format};
 use crate::backends;
-use crate::commands::print;
+use crate::commands::{jobs, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
 use crate::selection::Cases;
@@ -34,9 +34,7 @@ pub fn faults(suites: &[PathBuf], args: &FaultsArgs) -> Result<Outcome, CliError
     }
     let cases = Cases::load(suites)?;
     let selected = cases.select(&args.cases, args.tier.map(Into::into))?;
-    let jobs = args
-        .jobs
-        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let jobs = jobs(args.jobs);
     let single: Vec<Faulty> = faults.iter().map(|fault| Faulty::with(fault)).collect();
     if args.diagnose {
         return diagnose(&selected, &single, args, jobs);

@@ -11,14 +11,13 @@ use std::path::PathBuf;
 use bn_api::DType;
 use bn_cases::Case;
 use bn_cuda::bench::{Bench, Settings};
-use bn_harness::deviations::Deviations;
 use bn_harness::results::RunResults;
 use bn_harness::runner::{self, Lineup, Options};
 use bn_reports::gpu_check::{Comparison, Device, GpuCheck, SCHEMA_VERSION, Suites, Verdicts, human};
 
 use crate::args::{GpuCheckArgs, Tier};
 use crate::backends::{self, Entry};
-use crate::commands::print;
+use crate::commands::{jobs, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
 use crate::selection::Cases;
@@ -33,9 +32,7 @@ pub fn gpu_check(suites: &[PathBuf], args: &GpuCheckArgs) -> Result<Outcome, Cli
     eprintln!("checking {}", device.description);
     let cases = Cases::load(suites)?;
     let selected = cases.select(&[], Some(args.tier.into()))?;
-    let jobs = args
-        .jobs
-        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let jobs = jobs(args.jobs);
     let (results, comparisons) = judge(&cases, &selected, jobs)?;
     let timings = (!args.skip_timings).then(|| timings::measure(args, device.l2_bytes));
     let check = GpuCheck {
@@ -79,12 +76,7 @@ fn judge(cases: &Cases, selected: &[&Case], jobs: usize) -> Result<(RunResults, 
     let entries: Vec<&'static Entry> =
         EXECUTORS.as_flattened().iter().map(|name| entry(name)).collect::<Result<_, _>>()?;
     let known = cases.all();
-    let deviations = if cases.own {
-        entries.iter().map(|entry| entry.deviations(&known)).collect::<Result<Vec<_>, _>>()?
-    } else {
-        // Declared deviations speak of the checkout's own suites by id.
-        vec![Deviations::default(); entries.len()]
-    };
+    let deviations = backends::deviations(cases, &entries)?;
     let pairs = EXECUTORS.map(Pair::new);
     let open = || -> Result<Lineup, CliError> {
         let mut all = Vec::with_capacity(entries.len());

@@ -26,6 +26,12 @@ pub fn print(text: &str) -> std::io::Result<()> {
     output.flush()
 }
 
+/// How many cases are in flight: as many as were asked for, or as there are processors.
+pub fn jobs(asked: Option<u16>) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    asked.map_or_else(processors, usize::from)
+}
+
 /// How the user called bncheck, for lines to copy.
 pub fn invocation(suites: &[PathBuf]) -> Invocation {
     Invocation {

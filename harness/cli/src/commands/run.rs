@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use bn_cases::Case;
-use bn_harness::deviations::Deviations;
 use bn_harness::diagnosis;
 use bn_harness::results::RunResults;
 use bn_harness::runner::{self, Lineup, Options};
@@ -11,7 +10,7 @@ use bn_reports::{json, terminal};
 
 use crate::args::{Backends, Format, RunArgs};
 use crate::backends::{self, Entry};
-use crate::commands::{invocation, print};
+use crate::commands::{invocation, jobs, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
 use crate::selection::Cases;
@@ -21,9 +20,7 @@ pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
     let cases = Cases::load(suites)?;
     let selected = cases.select(&args.filter, args.tier.map(Into::into))?;
     let entries = backends::select(&args.backends.names)?;
-    let jobs = args
-        .jobs
-        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let jobs = jobs(args.jobs);
     let all = cases.all();
     let all = (cases.own && args.filter.is_empty()).then_some(&all[..]);
     let mut progress = Progress::new(selected.len());
@@ -71,13 +68,7 @@ fn execute(
     all: Option<&[&Case]>,
     progress: &mut Progress,
 ) -> Result<RunResults, CliError> {
-    let deviations = if cases.own {
-        let known = cases.all();
-        entries.iter().map(|entry| entry.deviations(&known)).collect::<Result<Vec<_>, _>>()?
-    } else {
-        // Declared deviations speak of the checkout's own suites by id.
-        vec![Deviations::default(); entries.len()]
-    };
+    let deviations = backends::deviations(cases, entries)?;
     // Who was asked for by name has to be there.
     let open = |entry: &&'static Entry| if named { entry.open() } else { entry.open_if_there() };
     let open_all = || entries.iter().map(open).collect::<Result<Vec<_>, _>>();

@@ -14,7 +14,7 @@ use bn_sound::{METHODS, Method, Sound};
 
 use crate::args::{Format, SoundArgs};
 use crate::backends;
-use crate::commands::print;
+use crate::commands::{jobs, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
 use crate::selection::Cases;
@@ -28,9 +28,7 @@ pub fn sound(suites: &[PathBuf], args: &SoundArgs) -> Result<Outcome, CliError> 
     let methods = select(&args.methods)?;
     let cases = Cases::load(suites)?;
     let selected = cases.select(&[], Some(args.tier.into()))?;
-    let jobs = args
-        .jobs
-        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), usize::from);
+    let jobs = jobs(args.jobs);
     let generated = args.cases as usize;
     let mut progress = Progress::new(selected.len() + generated);
     let mut before = 0;
