@@ -19,6 +19,12 @@ default:
 conformance *ARGS: build
     @case "${1-}" in quick | full) set -- --tier "$@" ;; esac; {{ bncheck }} run "$@"
 
+# Make the report of the latest run again, or of several merged; arguments go to `bncheck report`
+[no-exit-message]
+[positional-arguments]
+report *ARGS: build
+    @{{ bncheck }} report "$@"
+
 # Run any bncheck command: `just run list`, `just run explain ID`
 [no-exit-message]
 [positional-arguments]
@@ -53,6 +59,7 @@ fmt:
 [no-exit-message]
 lint: setup
     cargo clippy --locked --workspace --all-targets -- -D warnings
+    cargo clippy --locked --package bn-browser --features browser --all-targets -- -D warnings
 
 # Find or install libtorch 2.11.0 and link it as .libtorch
 [no-exit-message]
@@ -86,10 +93,12 @@ ptx-check:
 gpu-check *ARGS:
     @backends/cuda/gpu-check/bundle "$@"
 
-# Regenerate the committed JSON Schema of the case format
+# Regenerate the committed JSON Schemas of suites and of results.json
 schema: build
-    {{ bncheck }} schema > cases/schema/suite.schema.json.new
+    {{ bncheck }} schema suite > cases/schema/suite.schema.json.new
     mv cases/schema/suite.schema.json.new cases/schema/suite.schema.json
+    {{ bncheck }} schema results > harness/schema/results.schema.json.new
+    mv harness/schema/results.schema.json.new harness/schema/results.schema.json
 
 # Compare bncheck's semantics over every case with torch.nn itself (installs a full PyTorch, about 5 GB)
 [no-exit-message]
@@ -111,6 +120,54 @@ record-oracle: build
     {{ bncheck }} export | "$python" harness/audit/record.py --at-most 16000 | gzip -9n > harness/audit/recording.jsonl.gz.new
     mv harness/audit/recording.jsonl.gz.new harness/audit/recording.jsonl.gz
 
+# Test the report in headless Chromium, with the accessibility check; arguments go to the tests. What is missing is installed
+[no-exit-message]
+[positional-arguments]
+browser *ARGS:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    BNCHECK_CHROMIUM=$(.ci/browser chromium)
+    BNCHECK_AXE=$(.ci/browser axe)
+    export BNCHECK_CHROMIUM BNCHECK_AXE
+    cargo test --locked --package bn-browser --features browser --test browser -- "$@"
+
+# Measure how fast the report is in headless Chromium, beside what is asked for
+[no-exit-message]
+browser-figures:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    BNCHECK_CHROMIUM=$(.ci/browser chromium)
+    export BNCHECK_CHROMIUM
+    cargo run --quiet --locked --package bn-browser --features browser --bin bn-browser-figures
+
+# Run the failing cases anew whose results the browser's tests look at
+[no-exit-message]
+browser-fixture: build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    work=$(mktemp -d)
+    trap 'rm -rf -- "$work"' EXIT
+    reports/browser/real-run {{ bncheck }} "$work"
+    gzip -9n < "$work/results.json" > reports/browser/fixtures/results.json.gz.new
+    mv reports/browser/fixtures/results.json.gz.new reports/browser/fixtures/results.json.gz
+
+# Make the README's pictures anew, in docs/images: the report and a terminal, of a real run with failures
+[no-exit-message]
+screenshots: build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    BNCHECK_CHROMIUM=$(.ci/browser chromium)
+    export BNCHECK_CHROMIUM
+    work=$(mktemp -d)
+    trap 'rm -rf -- "$work"' EXIT
+    reports/browser/real-run {{ bncheck }} "$work"
+    cargo build --quiet --locked --package bn-browser --features browser --bins
+    mkdir -p docs/images
+    programs=$(dirname -- {{ bncheck }})
+    "$programs/bn-browser-screenshots" "$work/results.json" docs/images
+    reports/browser/real-run --terminal {{ bncheck }} "$work"
+    "$programs/bn-browser-terminal" "$work/terminal.txt" docs/images/terminal.svg
+
 # Look at changed snapshots one by one and accept or reject them
 [no-exit-message]
 review:
@@ -131,4 +188,4 @@ check-spelling:
 [no-exit-message]
 [private]
 check-dependencies:
-    tools=$(.ci/tools cargo-deny) && PATH="$tools:$PATH" cargo deny --locked check licenses bans sources
+    tools=$(.ci/tools cargo-deny) && PATH="$tools:$PATH" cargo deny --locked --features bn-browser/browser check licenses bans sources

@@ -66,7 +66,7 @@ pub(crate) fn floor(text: &str, offset: usize) -> usize {
 }
 
 /// A line's beginning.
-fn cut(line: &str) -> String {
+pub(crate) fn cut(line: &str) -> String {
     match line.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),

@@ -5,6 +5,8 @@
 //! match. `dtype=f16,bf16` and `layer.momentum!=null` look at a field or an axis; of these all must match.
 //! `!momentum` leaves out ids.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use crate::case::{Case, DERIVED_FIELDS};
@@ -48,7 +50,19 @@ impl Filter {
     /// # Errors
     /// When a term is incomplete or names a field that neither the format nor any case has.
     pub fn parse<'a>(terms: impl IntoIterator<Item = &'a str>, cases: &[&Case]) -> Result<Self, FilterError> {
-        let terms = terms.into_iter().map(|term| parse_term(term, cases)).collect::<Result<_, _>>()?;
+        let axes = cases.iter().flat_map(|case| &case.axes).map(|(axis, _)| axis.as_str()).collect();
+        Self::parse_knowing(terms, &axes)
+    }
+
+    /// The same, for what is known of cases otherwise, as from the results of a run: `axes` are fields too.
+    ///
+    /// # Errors
+    /// When a term is incomplete or names a field that neither the format nor any case has.
+    pub fn parse_knowing<'a>(
+        terms: impl IntoIterator<Item = &'a str>,
+        axes: &BTreeSet<&str>,
+    ) -> Result<Self, FilterError> {
+        let terms = terms.into_iter().map(|term| parse_term(term, axes)).collect::<Result<_, _>>()?;
         Ok(Filter { terms })
     }
 
@@ -59,21 +73,26 @@ impl Filter {
 
     /// Whether the filter takes this case.
     pub fn matches(&self, case: &Case) -> bool {
+        self.matches_fields(&case.id, &|path| case.field(path))
+    }
+
+    /// Whether it takes the case of this id, `field` being what the case says of a field.
+    pub fn matches_fields(&self, id: &str, field: &dyn Fn(&str) -> Option<String>) -> bool {
         let mut wants_id = false;
         let mut has_id = false;
         for term in &self.terms {
             match term {
                 Term::Id(pattern) => {
                     wants_id = true;
-                    has_id |= id_matches(pattern, &case.id);
+                    has_id |= id_matches(pattern, id);
                 }
                 Term::NotId(pattern) => {
-                    if id_matches(pattern, &case.id) {
+                    if id_matches(pattern, id) {
                         return false;
                     }
                 }
                 Term::Field { path, values, negated } => {
-                    let found = case.field(path);
+                    let found = field(path);
                     let hit =
                         found.is_some_and(|found| values.iter().any(|value| value_matches(value, &found)));
                     if hit == *negated {
@@ -86,7 +105,7 @@ impl Filter {
     }
 }
 
-fn parse_term(term: &str, cases: &[&Case]) -> Result<Term, FilterError> {
+fn parse_term(term: &str, axes: &BTreeSet<&str>) -> Result<Term, FilterError> {
     let incomplete = || FilterError::Incomplete(term.to_owned());
     // Within brackets, and after what no field has in its name, `=` belongs to an id.
     let operator = term[..term.find(['[', '*', '?', '/']).unwrap_or(term.len())].find('=');
@@ -106,13 +125,12 @@ fn parse_term(term: &str, cases: &[&Case]) -> Result<Term, FilterError> {
     if path.is_empty() || values.iter().any(String::is_empty) {
         return Err(incomplete());
     }
-    let is_axis = cases.iter().any(|case| case.axes.iter().any(|(axis, _)| axis == path));
-    if !is_axis
+    if !axes.contains(path)
         && !DERIVED_FIELDS.contains(&path)
         && let PathCheck::Unknown { segment, mut known } = check_path(path)
     {
         known.extend(DERIVED_FIELDS.map(str::to_owned));
-        known.extend(cases.iter().flat_map(|case| &case.axes).map(|(axis, _)| axis.clone()));
+        known.extend(axes.iter().map(|&axis| axis.to_owned()));
         let guess = did_you_mean(&segment, known.iter().map(String::as_str));
         return Err(FilterError::UnknownField { field: path.to_owned(), term: term.to_owned(), guess });
     }

@@ -16,6 +16,7 @@ mod problem;
 mod resolve;
 mod suite;
 mod tensor;
+mod written;
 pub mod yaml;
 
 pub use case::Case;
@@ -27,3 +28,4 @@ pub use problem::{Problem, Problems, Source, Span, did_you_mean, near};
 pub use resolve::MAX_CASE_BYTES;
 pub use suite::{Suite, load, load_str};
 pub use tensor::{Channels, Tensor};
+pub use written::Written;

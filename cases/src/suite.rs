@@ -9,6 +9,7 @@ use crate::expand::{NAME_HELP, expand, is_name};
 use crate::format::CaseSpec;
 use crate::problem::{Problem, Problems, Source, Span, did_you_mean};
 use crate::resolve::resolve;
+use crate::written::{self, Written};
 use crate::yaml::{Kind, Node, decode, parse, read_source};
 
 /// Fields whose value is replaced as a whole when a case is laid over the defaults: fills are alternatives,
@@ -166,8 +167,8 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
     };
     let mut names: Vec<(String, usize)> = Vec::new();
     let mut expanded = Vec::new();
-    for node in cases {
-        expanded.extend(reader.read(node, &mut names));
+    for (node, written) in cases.iter().zip(written::cases(source, &root, cases)) {
+        expanded.extend(reader.read(node, &Arc::new(written), &mut names));
     }
     Some(Suite { name: name?, about, story, cases: expanded })
 }
@@ -202,7 +203,7 @@ struct CaseReader<'a> {
 
 impl CaseReader<'_> {
     /// One written case, expanded.
-    fn read(&mut self, node: &Node, names: &mut Vec<(String, usize)>) -> Vec<Case> {
+    fn read(&mut self, node: &Node, written: &Arc<Written>, names: &mut Vec<(String, usize)>) -> Vec<Case> {
         if !matches!(node.kind, Kind::Map(_)) {
             let message = format!("expected a case, found {}", node.describe());
             self.problems
@@ -241,6 +242,7 @@ impl CaseReader<'_> {
                 name: name.clone(),
                 axes: variant.axes,
                 place: Place { file: self.source.path.clone(), line },
+                written: written.clone(),
                 fields: plain,
                 spec,
                 layers: resolved.layers,

@@ -13,7 +13,7 @@ use crate::budget::CaseBudget;
 use crate::judge::{check_published, judge_step};
 use crate::oracle::Expected;
 use crate::parallel;
-use crate::results::Verdict;
+use crate::results::{FaultMatrix, FaultRow, FirstCatch, Verdict};
 use crate::runner::step_names;
 
 /// Everyone who answers, for one worker thread.
@@ -92,10 +92,47 @@ impl KillMatrix {
         cases.filter(|(_, faults)| !faults.is_empty()).collect()
     }
 
+    /// The matrix by suites instead of cases.
+    pub fn by_suite(&self) -> FaultMatrix {
+        let mut suites: Vec<&str> = Vec::new();
+        for case in &self.cases {
+            if !suites.contains(&suite_of(case)) {
+                suites.push(suite_of(case));
+            }
+        }
+        let row = |fault: &FaultRun| {
+            let mut caught = vec![0; suites.len()];
+            for catch in &fault.caught_by {
+                if let Some(suite) = suites.iter().position(|suite| *suite == suite_of(&catch.case)) {
+                    caught[suite] += 1;
+                }
+            }
+            let first = fault.caught_by.first().map(|catch| FirstCatch {
+                case: catch.case.clone(),
+                step: catch.step,
+                action: catch.action.clone(),
+                tensors: catch.tensors.iter().map(ToString::to_string).collect(),
+            });
+            FaultRow { name: fault.name.clone(), about: fault.about.clone(), caught, first }
+        };
+        FaultMatrix {
+            cases: self.cases.len(),
+            faults: self.faults.iter().map(row).collect(),
+            void: self.void.len(),
+            suites: suites.into_iter().map(str::to_owned).collect(),
+        }
+    }
+
     /// Whether there are faults, all of them are caught, and every case could be judged.
     pub fn as_expected(&self) -> bool {
         !self.faults.is_empty() && self.survivors().next().is_none() && self.void.is_empty()
     }
+}
+
+/// The suite of the case with this id, `suite/name[axis=label,…]`; names have no `/`.
+fn suite_of(id: &str) -> &str {
+    let plain = &id[..id.find('[').unwrap_or(id.len())];
+    plain.rsplit_once('/').map_or(plain, |(suite, _)| suite)
 }
 
 /// Has every fault of the lineup answer every case. `open` makes a lineup for each of `jobs` threads; `progress` is
@@ -212,5 +249,36 @@ impl Judge<'_> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn by_suite_every_catch_is_counted_once() {
+        let catch = |case: &str| Catch {
+            case: case.to_owned(),
+            step: 2,
+            action: "forward".to_owned(),
+            tensors: vec!["running_var".to_owned().try_into().expect("a tensor")],
+            error: false,
+        };
+        let cases = ["a/b/one[path=x/y]", "a/b/two", "c/one"];
+        let fault =
+            |name: &str, caught_by| FaultRun { name: name.to_owned(), about: String::new(), caught_by };
+        let matrix = KillMatrix {
+            cases: cases.map(str::to_owned).to_vec(),
+            faults: vec![fault("caught", vec![catch(cases[0]), catch(cases[1])]), fault("survives", vec![])],
+            void: Vec::new(),
+            duration_ms: 0,
+        };
+        let by_suite = matrix.by_suite();
+        assert_eq!((by_suite.suites, by_suite.cases), (vec!["a/b".to_owned(), "c".to_owned()], 3));
+        assert_eq!(by_suite.faults[0].caught, [2, 0]);
+        let first = by_suite.faults[0].first.as_ref().expect("it is caught");
+        assert_eq!((first.case.as_str(), &first.tensors[..]), (cases[0], &["running_var".to_owned()][..]));
+        assert_eq!((&by_suite.faults[1].caught[..], &by_suite.faults[1].first), (&[0, 0][..], &None));
     }
 }

@@ -122,6 +122,7 @@ fn whole(tensor: &TensorName, verdict: Verdict, mismatched: usize, note: &str) -
         mismatched,
         worst: None,
         note: Some(note.to_owned()),
+        picture: None,
     }
 }
 
@@ -174,6 +175,7 @@ pub fn compare(
         mismatched: tally.mismatched,
         worst,
         note: tally.note(exact.len()),
+        picture: None,
     }
 }
 
@@ -193,7 +195,7 @@ pub fn compare_declared(
 
 /// How one element compares.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Used {
+pub(crate) enum Used {
     /// Its error over its budget.
     Of(f64),
     /// The same NaN or infinity as expected.
@@ -204,7 +206,19 @@ enum Used {
     NotJudged,
 }
 
-fn used(dtype: DType, exact: f64, got: f64, budget: f64) -> Used {
+impl Used {
+    /// Whether it is wrong.
+    pub fn is_outside(self) -> bool {
+        match self {
+            Used::Of(share) => share > 1.0,
+            Used::OtherClass => true,
+            Used::SameClass | Used::NotJudged => false,
+        }
+    }
+}
+
+/// How a number compares with the exact one, given how far it may be away.
+pub(crate) fn used(dtype: DType, exact: f64, got: f64, budget: f64) -> Used {
     if !budget.is_finite() {
         // Without bound, as opposed to without a budget that could be computed: an overflow, or a root that a
         // sound answer has and the exact one has not.
@@ -247,20 +261,20 @@ struct Tally {
 
 impl Tally {
     fn add(&mut self, index: usize, used: Used) {
-        let (badness, wrong) = match used {
+        let badness = match used {
             Used::NotJudged => {
                 self.not_judged += 1;
                 return;
             }
-            Used::SameClass => (0.0, false),
-            Used::OtherClass => (f64::INFINITY, true),
+            Used::SameClass => 0.0,
+            Used::OtherClass => f64::INFINITY,
             Used::Of(share) => {
                 self.largest = Some(self.largest.unwrap_or(0.0).max(share));
-                (share, share > 1.0)
+                share
             }
         };
         self.compared += 1;
-        if wrong {
+        if used.is_outside() {
             if self.mismatched == 0 || badness > self.worst {
                 (self.worst, self.worst_index) = (badness, index);
             }

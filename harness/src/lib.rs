@@ -6,15 +6,20 @@
 //! which reports are made. [`diagnosis`] says which known mistake reproduces a failure, [`sound`] asks whether the
 //! budgets are wide enough, and [`faults`] whether the cases notice answers that are known to be wrong.
 
+mod album;
 pub mod audit;
 pub mod budget;
+pub mod changes;
 pub mod deviations;
 pub mod diagnosis;
 pub mod faults;
 pub mod judge;
+pub mod merge;
 pub mod needs;
 pub mod oracle;
+mod origins;
 pub mod parallel;
+mod pictures;
 pub mod results;
 pub mod runner;
 pub mod sound;

@@ -7,13 +7,15 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use bn_api::{Outcome, Request, Responder, Response, StepAnswer};
 use bn_cases::Case;
 
+use crate::album::{Album, draw, take_down};
 use crate::deviations::{Affected, Deviation, Deviations};
 use crate::judge::{check_published, compare_declared, judge};
 use crate::oracle::Expected;
+use crate::origins;
 use crate::parallel;
 use crate::results::{
     BackendColumn, CaseInfo, CaseResult, Machine, RunInfo, RunResults, SCHEMA_VERSION, StepResult,
-    TensorResult, Verdict,
+    TensorResult, Undecided, Verdict,
 };
 use crate::vacuity::Vacuity;
 
@@ -72,11 +74,18 @@ pub fn run<E: Send>(
         run_case(cases[index], lineup, latest, options.deviations)
     };
     let mut finished = 0;
+    let mut album = Album::default();
     parallel::each(jobs, cases.len(), &open, &work, &mut |index, (info, judged)| {
         let verdicts: Vec<Verdict> = judged.iter().map(|judged| judged.result.verdict).collect();
         finished += 1;
         progress(finished, &verdicts);
         done[index] = Some((info, judged));
+        for (column, verdict) in verdicts.into_iter().enumerate() {
+            let out = album.add(cases[index], column, verdict, index);
+            if let Some((_, judged)) = out.and_then(|index| done[index].as_mut()) {
+                take_down(&mut judged[column].result.steps);
+            }
+        }
     })?;
     let columns = columns.into_inner().ok().flatten().unwrap_or_default();
     let (mut infos, mut judged) = (Vec::new(), Vec::new());
@@ -84,7 +93,7 @@ pub fn run<E: Send>(
         infos.push(info);
         judged.extend(of_case);
     }
-    let deviation_errors = deviation_errors(cases, &columns.backends, &options, &judged);
+    let (deviation_errors, undecided) = deviation_errors(cases, &columns.backends, &options, &judged);
     Ok(RunResults {
         schema_version: SCHEMA_VERSION,
         run: RunInfo {
@@ -97,11 +106,18 @@ pub fn run<E: Send>(
             flags: options.flags,
             started_unix_ms,
             duration_ms: started.elapsed().as_millis() as u64,
+            incomplete: None,
+            selections: Vec::new(),
+            undecided,
+            parts: Vec::new(),
         },
+        suites: origins::suites(cases),
         cases: infos,
         results: judged.into_iter().map(|judged| judged.result).collect(),
         deviation_errors,
         diagnoses: Vec::new(),
+        faults: None,
+        changes: None,
     })
 }
 
@@ -170,7 +186,7 @@ fn run_case(
             .filter(|(_, entry)| entry.covers(case))
             .collect();
         let mut needed = Vec::new();
-        let verdict = match (&expected, &vacuity) {
+        let mut verdict = match (&expected, &vacuity) {
             (Err(why), _) => Overall::new(Verdict::Suspect, why.clone()),
             (Ok(_), None) => Overall::new(Verdict::Suspect, doubts.join("; ")),
             (Ok(expected), Some(vacuity)) => {
@@ -180,6 +196,9 @@ fn run_case(
                 context.verdict(&response, &mut needed)
             }
         };
+        if let (Ok(expected), Response::Answered(answers)) = (&expected, &response) {
+            draw(expected, answers, &mut verdict.steps);
+        }
         if let Response::Answered(answers) = response {
             latest[number] = answers;
         }
@@ -197,14 +216,8 @@ fn run_case(
             needed,
         });
     }
-    let info = CaseInfo {
-        id: case.id.clone(),
-        suite: case.suite.clone(),
-        file: case.place.file.clone(),
-        line: case.place.line,
-        kappa: expected.ok().map(|expected| expected.kappa()).filter(|kappa| kappa.is_finite()),
-    };
-    (info, judged)
+    let kappa = expected.ok().map(|expected| expected.kappa()).filter(|kappa| kappa.is_finite());
+    (origins::case(case, kappa), judged)
 }
 
 /// Why the case is judged by nobody: the first place where the oracle is in doubt, and how many more there are, or what
@@ -250,6 +263,9 @@ impl Context<'_> {
             Response::Unsupported { reason } => Overall::new(Verdict::Unsupported, reason.clone()),
             Response::Broken { how: Outcome::Error, message } => {
                 Overall::new(Verdict::Error, message.clone())
+            }
+            Response::Broken { how: Outcome::Timeout, message } => {
+                Overall::new(Verdict::Timeout, message.clone())
             }
             Response::Broken { how: Outcome::Crash, message } => {
                 match self.declared.iter().find(|(_, entry)| entry.covers_what(Affected::Crash)) {
@@ -349,37 +365,44 @@ fn largest_budget(steps: &[StepResult]) -> Option<f64> {
     steps.iter().flat_map(|step| &step.tensors).filter_map(|tensor| tensor.budget_used).reduce(f64::max)
 }
 
-/// Entries that cover nothing, and entries of which every case was run and none needed them.
+/// Entries that cover nothing, and entries of which every case was run and none needed them; then those of which some
+/// cases were run and not all.
 fn deviation_errors(
     cases: &[&Case],
     backends: &[BackendColumn],
     options: &Options<'_>,
     judged: &[Judged],
-) -> Vec<String> {
-    let Some(all) = options.all else { return Vec::new() };
+) -> (Vec<String>, Vec<Undecided>) {
+    let (mut errors, mut undecided) = (Vec::new(), Vec::new());
+    let Some(all) = options.all else { return (errors, undecided) };
     let was_run: HashSet<&str> = cases.iter().map(|case| case.id.as_str()).collect();
-    let mut errors = Vec::new();
     for (backend, deviations) in backends.iter().zip(options.deviations) {
         errors.extend(deviations.check(&backend.name, all));
         for (number, entry) in deviations.entries.iter().enumerate() {
-            let mut covered = all.iter().filter(|case| entry.covers(case)).peekable();
-            // What none of these cases needs, another one may that was not run.
-            if covered.peek().is_none() || !covered.all(|case| was_run.contains(case.id.as_str())) {
+            let covered = || all.iter().filter(|case| entry.covers(case));
+            let run = covered().filter(|case| was_run.contains(case.id.as_str())).count();
+            if run == 0 {
                 continue;
             }
             let needed = judged
                 .iter()
                 .any(|judged| judged.result.backend == backend.name && judged.needed.contains(&number));
-            if !needed {
-                let name = &entry.name;
-                errors.push(format!(
-                    "{}: no case needs the declared deviation `{name}`; take it out",
-                    backend.name
-                ));
+            let covered = covered().count();
+            // What none of these cases needs, another one may that was not run.
+            if run < covered {
+                let (backend, name) = (backend.name.clone(), entry.name.clone());
+                undecided.push(Undecided { backend, name, covered, run, needed });
+            } else if !needed {
+                errors.push(not_needed(&backend.name, &entry.name));
             }
         }
     }
-    errors
+    (errors, undecided)
+}
+
+/// What is said of a declared deviation that no case needs.
+pub(crate) fn not_needed(backend: &str, name: &str) -> String {
+    format!("{backend}: no case needs the declared deviation `{name}`; take it out")
 }
 
 fn machine() -> Machine {

@@ -3,10 +3,18 @@
 //! [`bn_harness::diagnosis::measure::Measurement`], that of a GPU of [`gpu_check::GpuCheck`].
 
 pub mod budgets;
+pub mod causes;
+pub mod changes;
 pub mod diagnosis;
 pub mod faults;
+pub mod github;
 pub mod gpu_check;
+pub mod html;
 pub mod json;
+pub mod junit;
+pub mod markdown;
+pub mod read;
 pub mod sound;
 pub mod style;
 pub mod terminal;
+pub mod write;

@@ -2,10 +2,12 @@
 
 use std::fmt::Write as _;
 
-use bn_harness::results::{CaseResult, ErrorResult, RunResults, StepResult, TensorResult, Verdict, Worst};
+use bn_harness::results::{
+    CaseInfo, CaseResult, ErrorResult, RunResults, StepResult, TensorResult, Verdict, Worst,
+};
 
 use crate::diagnosis;
-use crate::style::{BOLD, DIM, harmless, of, one_line, paint};
+use crate::style::{BOLD, DIM, is_hostile, of, one_line, paint, passage};
 
 /// How many mismatching cases are shown in full after a run.
 const SHOWN_IN_FULL: usize = 10;
@@ -17,13 +19,37 @@ pub struct Invocation {
     pub program: String,
     /// The suites that were named; none when the checkout's own were run.
     pub suites: Vec<String>,
+    /// The commands of backends that are programs of the user's own, as they were given, by the backend's name.
+    pub commands: Vec<(String, String)>,
 }
 
 impl Invocation {
+    /// What to type to see cases of these results again, with the suites that were named for them.
+    pub fn of(results: &RunResults) -> Self {
+        let mut suites: Vec<String> = Vec::new();
+        for path in results.run.selections.iter().flat_map(|selection| &selection.suites) {
+            if !suites.contains(path) {
+                suites.push(path.clone());
+            }
+        }
+        Invocation { program: "bncheck".to_owned(), suites, commands: commands(results) }
+    }
+
     /// What to type to see one case again, on one backend or on all.
     pub fn replay(&self, case: &str, backend: Option<&str>) -> String {
-        let mut arguments = vec!["replay".to_owned(), quoted(case)];
-        arguments.extend(backend.map(|backend| format!("--backend {}", shell_word(backend))));
+        // An id that cannot be shown as it is cannot be typed either, but there is a pattern that takes it.
+        let case = if one_line(case) == case {
+            ["replay".to_owned(), quoted(case)]
+        } else {
+            ["run".to_owned(), quoted(&pattern_of(case))]
+        };
+        let mut arguments = Vec::from(case);
+        arguments.extend(backend.map(
+            |backend| match self.commands.iter().find(|(name, _)| name == backend) {
+                Some((_, command)) => format!("--backend-cmd {}", shell_word(command)),
+                None => format!("--backend {}", shell_word(backend)),
+            },
+        ));
         self.line(&arguments)
     }
 
@@ -49,10 +75,38 @@ impl Invocation {
     }
 }
 
+/// The commands of the backends that were given as `--backend-cmd`, by name: theirs are the last columns.
+fn commands(results: &RunResults) -> Vec<(String, String)> {
+    let mut commands = Vec::new();
+    let mut flags = results.run.flags.iter();
+    while let Some(flag) = flags.next() {
+        match flag.strip_prefix("--backend-cmd") {
+            Some("") => commands.extend(flags.next().cloned()),
+            Some(value) => commands.extend(value.strip_prefix('=').map(str::to_owned)),
+            None => {}
+        }
+    }
+    let columns = &results.run.backends;
+    let own = columns.iter().skip(columns.len().saturating_sub(commands.len()));
+    own.map(|column| column.name.clone()).zip(commands).collect()
+}
+
 /// A text as one word of a shell's command line.
 fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+=:,@%".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
+}
+
+/// A filter's pattern that takes this id, of characters that can be typed.
+fn pattern_of(case: &str) -> String {
+    const ENDS: usize = 100;
+    let one = |c: char| if is_hostile(c) || "!=:#\"".contains(c) { '?' } else { c };
+    let count = case.chars().count();
+    if count <= 2 * ENDS {
+        return case.chars().map(one).collect();
+    }
+    let (head, tail) = (case.chars().take(ENDS), case.chars().skip(count - ENDS));
+    head.map(one).chain(['*']).chain(tail.map(one)).collect()
 }
 
 fn quoted(text: &str) -> String {
@@ -95,14 +149,15 @@ pub fn summary(results: &RunResults) -> String {
             verdict == Verdict::Pass || results.results.iter().any(|result| result.verdict == verdict)
         })
         .collect();
-    let name_width = results.run.backends.iter().map(|backend| backend.name.len()).max().unwrap_or(0).max(7);
+    let names: Vec<String> = results.run.backends.iter().map(|backend| one_line(&backend.name)).collect();
+    let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(7);
     let mut text = format!("{BOLD}{:name_width$}{BOLD:#}", "backend");
     for verdict in &shown {
         let _ = write!(text, "  {:>11}", verdict.name());
     }
     let _ = writeln!(text, "  {:>11}  version", "budget used");
-    for backend in &results.run.backends {
-        let _ = write!(text, "{BOLD}{:name_width$}{BOLD:#}", backend.name);
+    for (backend, name) in results.run.backends.iter().zip(names) {
+        let _ = write!(text, "{BOLD}{name:name_width$}{BOLD:#}");
         for &verdict in &shown {
             let count = counted(&backend.name, verdict);
             let style = if count == 0 { DIM } else { of(verdict) };
@@ -123,11 +178,18 @@ pub fn summary(results: &RunResults) -> String {
         results.run.duration_ms as f64 / 1000.0,
         results.run.jobs,
     );
-    let outcome = if results.as_expected() {
+    if let Some(why) = &results.run.incomplete {
+        let _ = writeln!(text, "{}: {}", paint(of(Verdict::Error), "incomplete"), one_line(why));
+    }
+    let outcome = if results.as_expected() && !results.compares() {
+        // So it can only be with a part of a run: the others may have compared something.
+        "nothing was compared in this part".to_owned()
+    } else if results.as_expected() {
         paint(of(Verdict::Pass), "all as expected")
     } else {
         let unexpected = results.unexpected().count() + results.deviation_errors.len();
         let said = match unexpected {
+            0 if results.run.incomplete.is_some() => "not all of the run".to_owned(),
             0 => "nothing was compared".to_owned(),
             unexpected => format!("{unexpected} not as expected"),
         };
@@ -139,8 +201,13 @@ pub fn summary(results: &RunResults) -> String {
 
 /// One result that is not as expected: where it is written, what differs first, how to see it again.
 pub fn mismatch(results: &RunResults, result: &CaseResult, invocation: &Invocation) -> String {
+    mismatch_of(results.cases.iter().find(|case| case.id == result.case), result, invocation)
+}
+
+/// The same, where the case is known.
+pub fn mismatch_of(case: Option<&CaseInfo>, result: &CaseResult, invocation: &Invocation) -> String {
     let mut text = heading(result);
-    if let Some(case) = results.cases.iter().find(|case| case.id == result.case) {
+    if let Some(case) = case {
         let _ = writeln!(text, "  {DIM}{}:{}{DIM:#}", one_line(&case.file), case.line);
     }
     if let Some(reason) = &result.reason {
@@ -178,7 +245,7 @@ fn heading(result: &CaseResult) -> String {
     format!("{verdict}  {BOLD}{}{BOLD:#}  {}\n", one_line(&result.backend), one_line(&result.case))
 }
 
-fn wrong_in(step: &StepResult) -> usize {
+pub(crate) fn wrong_in(step: &StepResult) -> usize {
     let error = step.error.as_ref().is_some_and(|error| error.verdict == Verdict::Fail);
     let tensors =
         step.tensors.iter().filter(|tensor| matches!(tensor.verdict, Verdict::Fail | Verdict::Suspect));
@@ -194,7 +261,7 @@ fn step_text(step: &StepResult, everything: bool) -> String {
         everything || tensor.verdict == Verdict::Fail || tensor.verdict == Verdict::Suspect
     };
     // In a model, names carry the paths of their layers.
-    let names = step.tensors.iter().filter(shown).map(|tensor| tensor.tensor.to_string().chars().count());
+    let names = step.tensors.iter().filter(shown).map(|tensor| name(tensor).chars().count());
     let width = names.max().unwrap_or(0).max(LONGEST_NAME);
     if let Some(error) = &step.error {
         text += &error_text(error, width);
@@ -203,6 +270,10 @@ fn step_text(step: &StepResult, everything: bool) -> String {
         text += &tensor_text(tensor, width);
     }
     text
+}
+
+fn name(tensor: &TensorResult) -> String {
+    one_line(&tensor.tensor.to_string())
 }
 
 fn error_text(error: &ErrorResult, width: usize) -> String {
@@ -222,7 +293,7 @@ fn error_text(error: &ErrorResult, width: usize) -> String {
 
 fn tensor_text(tensor: &TensorResult, width: usize) -> String {
     let verdict = paint(of(tensor.verdict), &format!("{:<11}", tensor.verdict.name()));
-    let mut text = format!("    {verdict}  {BOLD}{:<width$}{BOLD:#}", tensor.tensor);
+    let mut text = format!("    {verdict}  {BOLD}{:<width$}{BOLD:#}", name(tensor));
     if tensor.mismatched > 0 {
         let _ = write!(text, "  mismatches {} of {}", tensor.mismatched, tensor.total);
     }
@@ -240,14 +311,16 @@ fn tensor_text(tensor: &TensorResult, width: usize) -> String {
 }
 
 fn worst_text(worst: &Worst) -> String {
-    let width = worst.expected.decimal.len().max(worst.got.decimal.len());
+    let sides = [("expected", &worst.expected), ("got", &worst.got)]
+        .map(|(side, number)| (side, one_line(&number.decimal), one_line(&number.bits)));
+    let width = sides.iter().map(|(_, decimal, _)| decimal.chars().count()).max().unwrap_or(0);
     let mut text = match &worst.index[..] {
         // A scalar has but one.
         [] => "      its only element\n".to_owned(),
         index => format!("      worst at {index:?}\n"),
     };
-    for (side, number) in [("expected", &worst.expected), ("got", &worst.got)] {
-        let _ = writeln!(text, "        {side:<8}  {:>width$}  {DIM}{}{DIM:#}", number.decimal, number.bits);
+    for (side, decimal, bits) in sides {
+        let _ = writeln!(text, "        {side:<8}  {decimal:>width$}  {DIM}{bits}{DIM:#}");
     }
     let apart = match worst.ulps {
         Some(ulps) => format!("{} ulp apart", thousands(ulps)),
@@ -273,7 +346,7 @@ pub fn budget_used(share: f64) -> String {
     }
 }
 
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -286,7 +359,7 @@ fn thousands(number: u64) -> String {
 }
 
 /// "1 case", "2 cases".
-fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -296,5 +369,5 @@ fn differ(later_steps: usize) -> String {
 
 /// Later lines set in as the first.
 fn indented(text: &str, by: usize) -> String {
-    harmless(text).replace('\n', &format!("\n{:by$}", ""))
+    passage(text).replace('\n', &format!("\n{:by$}", ""))
 }

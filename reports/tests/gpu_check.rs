@@ -52,6 +52,10 @@ fn check() -> GpuCheck {
         flags: Vec::new(),
         started_unix_ms: 1,
         duration_ms: 2,
+        incomplete: None,
+        selections: Vec::new(),
+        undecided: Vec::new(),
+        parts: Vec::new(),
     };
     let verdicts = |executor: &str| Verdicts {
         executor: executor.to_owned(),

@@ -5,65 +5,85 @@ use bn_cases::{DType, Observable};
 use crate::{Action, Layout, Request, Setting, Unobservable};
 
 /// The features of `torch.nn.BatchNorm` that a layer does not have, each with the reason that the verdict
-/// `unsupported` gives; nothing is lacking by default.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Lacks {
+/// `unsupported` gives; nothing is lacking by default. `S` is a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lacks<S = &'static str> {
     /// `momentum=None`.
-    pub cumulative_average: Option<&'static str>,
+    pub cumulative_average: Option<S>,
     /// `track_running_stats=False`.
-    pub untracked: Option<&'static str>,
+    pub untracked: Option<S>,
     /// `reset_running_stats()`.
-    pub reset: Option<&'static str>,
+    pub reset: Option<S>,
     /// Assignments to momentum, eps and `track_running_stats` after construction.
-    pub settings: Option<&'static str>,
+    pub settings: Option<S>,
     /// New tensors in the place of parameters and buffers, or none.
-    pub new_tensors: Option<&'static str>,
+    pub new_tensors: Option<S>,
     /// Setting `requires_grad` of weight and bias, which freezing them needs.
-    pub requires_grad: Option<&'static str>,
+    pub requires_grad: Option<S>,
     /// Conversion of an existing layer to another type.
-    pub cast: Option<&'static str>,
+    pub cast: Option<S>,
     /// Statistics of another type than the parameters.
-    pub mixed_layer: Option<&'static str>,
+    pub mixed_layer: Option<S>,
     /// `state_dict()` and `load_state_dict()`.
-    pub state_dict: Option<&'static str>,
+    pub state_dict: Option<S>,
     /// Inputs of integers.
-    pub integers: Option<&'static str>,
+    pub integers: Option<S>,
     /// Inputs and gradients that do not lie contiguously in memory.
-    pub layouts: Option<&'static str>,
+    pub layouts: Option<S>,
     /// `num_batches_tracked`: cases are run all the same, and the rest of the state compared.
-    pub counter: Option<&'static str>,
+    pub counter: Option<S>,
 }
 
-impl Lacks {
+impl<S> Default for Lacks<S> {
+    fn default() -> Self {
+        Lacks {
+            cumulative_average: None,
+            untracked: None,
+            reset: None,
+            settings: None,
+            new_tensors: None,
+            requires_grad: None,
+            cast: None,
+            mixed_layer: None,
+            state_dict: None,
+            integers: None,
+            layouts: None,
+            counter: None,
+        }
+    }
+}
+
+impl<S: AsRef<str>> Lacks<S> {
     /// Why a request cannot be expressed, or `None` when it can.
     pub fn reason(&self, request: &Request) -> Option<String> {
         let layers = &request.layers;
         let asks_for = |wanted: fn(&Action) -> bool| request.actions.iter().any(wanted);
         let needs = [
-            (layers.iter().any(|layer| layer.momentum.is_none()), self.cumulative_average),
-            (layers.iter().any(|layer| !layer.track_running_stats), self.untracked),
-            (layers.iter().any(|layer| layer.statistics_dtype != layer.dtype), self.mixed_layer),
-            (asks_for(|action| matches!(action, Action::ResetRunningStats { .. })), self.reset),
-            (asks_for(|action| sets(action, |setting| !replaces(setting))), self.settings),
-            (asks_for(|action| sets(action, replaces)), self.new_tensors),
-            (asks_for(sets_requires_grad), self.requires_grad),
-            (asks_for(|action| matches!(action, Action::Cast { .. })), self.cast),
+            (layers.iter().any(|layer| layer.momentum.is_none()), &self.cumulative_average),
+            (layers.iter().any(|layer| !layer.track_running_stats), &self.untracked),
+            (layers.iter().any(|layer| layer.statistics_dtype != layer.dtype), &self.mixed_layer),
+            (asks_for(|action| matches!(action, Action::ResetRunningStats { .. })), &self.reset),
+            (asks_for(|action| sets(action, |setting| !replaces(setting))), &self.settings),
+            (asks_for(|action| sets(action, replaces)), &self.new_tensors),
+            (asks_for(sets_requires_grad), &self.requires_grad),
+            (asks_for(|action| matches!(action, Action::Cast { .. })), &self.cast),
             (
                 asks_for(|action| matches!(action, Action::SaveState { .. } | Action::LoadState { .. })),
-                self.state_dict,
+                &self.state_dict,
             ),
-            (asks_for(has_integers), self.integers),
-            (asks_for(is_not_contiguous), self.layouts),
+            (asks_for(has_integers), &self.integers),
+            (asks_for(is_not_contiguous), &self.layouts),
         ];
-        let lacking = needs.into_iter().filter(|(needed, _)| *needed).find_map(|(_, reason)| reason);
-        lacking.map(str::to_owned)
+        let lacking = needs.into_iter().filter(|(needed, _)| *needed).find_map(|(_, reason)| reason.as_ref());
+        lacking.map(|reason| reason.as_ref().to_owned())
     }
 
     /// What cannot be seen of the layer's state.
     pub fn unobservable(&self) -> Vec<Unobservable> {
-        let counter = self
-            .counter
-            .map(|reason| Unobservable { tensor: Observable::NumBatchesTracked, reason: reason.to_owned() });
+        let counter = self.counter.as_ref().map(|reason| Unobservable {
+            tensor: Observable::NumBatchesTracked,
+            reason: reason.as_ref().to_owned(),
+        });
         counter.into_iter().collect()
     }
 }

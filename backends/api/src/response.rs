@@ -30,6 +30,8 @@ pub enum Outcome {
     Error,
     /// Its process ended before it answered.
     Crash,
+    /// It did not answer in time, and its process was stopped.
+    Timeout,
 }
 
 /// What could be seen after one step.

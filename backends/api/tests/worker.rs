@@ -3,19 +3,28 @@
 
 use std::process::Command;
 
-use bn_api::wire::{Hello, PROTOCOL, Worker, WorkerError, write_message};
+use std::time::{Duration, Instant};
+
+use bn_api::wire::{Hello, Limits, Message, PROTOCOL, Worker, WorkerError};
 use bn_api::{
     Action, BackendInfo, DType, LayerConfig, LayerKind, Outcome, Request, Responder, Response, StepAnswer,
 };
 
-/// A worker that is this shell script.
-fn script(script: &str) -> Result<Worker, WorkerError> {
+/// Limits that no healthy worker of these tests comes near.
+const AMPLE: Limits = Limits { greeting: Duration::from_secs(60), answer: Duration::from_secs(60) };
+
+fn shell(script: &str) -> impl Fn() -> Command + Send + 'static {
     let script = script.to_owned();
-    Worker::start(move || {
+    move || {
         let mut command = Command::new("sh");
         command.args(["-c", &script]);
         command
-    })
+    }
+}
+
+/// A worker that is this shell script.
+fn script(script: &str) -> Result<Worker, WorkerError> {
+    Worker::start(shell(script))
 }
 
 /// Why the worker that is this shell script cannot be had.
@@ -27,20 +36,27 @@ fn refused(text: &str) -> String {
 }
 
 /// A frame as an argument of `printf`, which all shells read alike in octal.
-fn octal<T: serde::Serialize>(message: &T) -> String {
-    let mut frame = Vec::new();
-    write_message(&mut frame, message).expect("a vector takes everything");
+fn octal(message: &Message) -> String {
+    let frame = message.encode().expect("it is small");
     frame.iter().fold(String::new(), |text, byte| text + &format!("\\{byte:03o}"))
 }
 
-fn greeting(protocol: u32) -> String {
-    let info = BackendInfo {
+fn hello() -> Hello {
+    Hello::new(&BackendInfo {
         name: "script".to_owned(),
         version: "script 1.0".to_owned(),
         about: "a shell script".to_owned(),
         unobservable: Vec::new(),
-    };
-    format!("printf '{}'", octal(&Hello { protocol, info }))
+    })
+}
+
+fn greeting(protocol: u32) -> String {
+    format!("printf '{}'", octal(&Message::Hello(Hello { protocol, ..hello() })))
+}
+
+/// The right number of empty steps, as the answer to request `id`.
+fn answer(id: u64) -> Message {
+    Message::Answer { id, response: Response::Answered(vec![StepAnswer::default(); 2]) }
 }
 
 fn question() -> Request {
@@ -52,13 +68,32 @@ fn question() -> Request {
     }
 }
 
-/// How a worker that greets and then runs `script` breaks down when it is asked something.
-fn broken(after_the_greeting: &str) -> (Outcome, String) {
-    let mut worker = script(&format!("{}; {after_the_greeting}", greeting(PROTOCOL))).expect("it greets");
+/// How a worker breaks down when it is asked something.
+fn breaks(worker: &mut Worker) -> (Outcome, String) {
     match worker.respond(&question()) {
         Response::Broken { how, message } => (how, message),
         other => panic!("{other:?}"),
     }
+}
+
+/// How a worker that greets and then runs `script` breaks down when it is asked something.
+fn broken(after_the_greeting: &str) -> (Outcome, String) {
+    breaks(&mut script(&format!("{}; {after_the_greeting}", greeting(PROTOCOL))).expect("it greets"))
+}
+
+/// The same within limits.
+fn broken_within(limits: Limits, after_the_greeting: &str) -> (Outcome, String) {
+    let script = format!("{}; {after_the_greeting}", greeting(PROTOCOL));
+    breaks(&mut Worker::start_within(limits, shell(&script)).expect("it greets"))
+}
+
+/// `printf` of a frame with this header and these bytes behind it.
+fn frame(header: &str, data: &str) -> String {
+    let length = 8 + header.len() + data.len();
+    let number =
+        |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| text + &format!("\\{byte:03o}"));
+    let lengths = number(&(length as u32).to_le_bytes()) + &number(&(header.len() as u64).to_le_bytes());
+    format!("printf '{lengths}'; printf '%s' '{header}{data}'")
 }
 
 #[test]
@@ -89,10 +124,14 @@ fn a_worker_that_is_killed_before_its_greeting_is_reported_with_the_signal() {
 #[test]
 fn a_worker_that_prints_something_else_is_reported_with_what_is_wrong() {
     // The first four letters are read as a length: 1.8 GB, of which little comes.
-    assert_eq!(
-        refused("echo hello world"),
-        "sh did not greet: the pipe broke: unexpected end of file; the worker ended with exit code 0"
-    );
+    for text in ["hi", "hello", "hello world", "hello world, says a program that prints what it does"] {
+        let begins = format!("sh did not greet: `{}", &text[..text.len().min(11)]);
+        let refused = refused(&format!("echo '{text}'"));
+        assert!(refused.starts_with(&begins), "{refused}");
+        let ends = "` is not the beginning of a frame; is something else printed to standard output?; the worker \
+                    ended with exit code 0";
+        assert!(refused.ends_with(ends), "{refused}");
+    }
 }
 
 #[test]
@@ -102,9 +141,35 @@ fn a_worker_that_says_nothing_and_ends_well_is_reported_too() {
 
 #[test]
 fn garbage_of_a_plausible_length_is_no_message() {
-    let text = refused(r"printf '\003\000\000\000\377\377\377'; exec sleep 100");
-    assert!(text.starts_with("sh did not greet: the frame is not a message of protocol"), "{text}");
-    assert!(text.ends_with("the worker was stopped"), "{text}");
+    for frame in [
+        r"\003\000\000\000\377\377\377",
+        r"\012\000\000\000\002\000\000\000\000\000\000\000\377\377",
+        r"\012\000\000\000\377\000\000\000\000\000\000\000{}",
+    ] {
+        let text = refused(&format!("printf '{frame}'; exec sleep 100"));
+        assert!(text.starts_with("sh did not greet: the frame is not a message of protocol"), "{text}");
+        assert!(text.ends_with("the worker was stopped"), "{text}");
+    }
+}
+
+#[test]
+fn a_worker_that_answers_before_it_is_asked_is_refused() {
+    let text = refused(&format!("printf '{}'; cat > /dev/null", octal(&answer(1))));
+    assert!(text.starts_with("sh did not greet: the message is an answer where a greeting is due"), "{text}");
+}
+
+#[test]
+fn a_worker_that_hangs_before_its_greeting_is_not_waited_for() {
+    let limits = Limits { greeting: Duration::from_millis(300), ..AMPLE };
+    let started = Instant::now();
+    let Err(error) = Worker::start_within(limits, shell("echo loading >&2; sleep 100")) else {
+        panic!("it greets");
+    };
+    assert_eq!(
+        error.to_string(),
+        "sh did not greet: it said nothing within 0.3 s; the worker was stopped; it last said: loading"
+    );
+    assert!(started.elapsed().as_secs() < 20, "took {:?}", started.elapsed());
 }
 
 #[test]
@@ -115,7 +180,7 @@ fn a_frame_that_claims_too_much_is_not_waited_for() {
 
 #[test]
 fn a_worker_whose_own_child_lives_on_is_not_waited_for() {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     assert_eq!(
         refused("sleep 30 > /dev/null & exit 4"),
         "sh did not greet: the worker ended with exit code 4"
@@ -163,11 +228,115 @@ fn a_worker_that_ends_quietly_over_a_question_has_crashed_too() {
 }
 
 #[test]
-fn a_worker_that_answers_garbage_is_stopped_and_has_crashed() {
-    let (how, message) = broken(r"printf '\001\000\000\000\377'; exec sleep 100");
-    assert_eq!(how, Outcome::Crash);
-    assert!(message.contains("not a message of protocol"), "{message}");
-    assert!(message.contains("the worker was stopped"), "{message}");
+fn a_worker_whose_answer_cannot_be_read_is_stopped_and_that_is_an_error() {
+    let meta = r#""__metadata__":{"bncheck":"{\"answer\":{\"id\":1,\"steps\":[{},{}]}}"}"#;
+    let tensor =
+        |shape: &str, offsets: &str| format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}"#);
+    let with = |tensors: &str, data: &str| frame(&format!("{{{meta},{tensors}}}"), data);
+    let fine = tensor("[1]", "[0,4]");
+    let other_version = Message::Hello(Hello { protocol: PROTOCOL + 1, ..hello() });
+    for (says, why) in [
+        (r"printf '\001\000\000\000\377'".to_owned(), "a frame of 1 bytes is too short"),
+        (r"printf '\377\377\377\377'".to_owned(), "a frame of 4294967295 bytes is larger than any message"),
+        ("echo 12 of 20 channels done".to_owned(), "`12 of 20 chan` is not the beginning of a frame"),
+        (format!("printf '{}'", octal(&answer(2))), "the answer is to request 2, not to request 1"),
+        (
+            format!("printf '{}'", octal(&Message::Hello(hello()))),
+            "the message is a greeting where an answer is due",
+        ),
+        (format!("printf '{}'", octal(&other_version)), "protocol 4, not 3"),
+        (with(&format!(r#""1/outptu":{fine}"#), "four"), "no tensor is called `outptu`"),
+        (with(&format!(r#""7/output":{fine}"#), "four"), "`7/output` is of none of the answer's 2 steps"),
+        (with(&format!(r#""1/output":{fine},"1/output":{fine}"#), "four"), "`1/output` stands there twice"),
+        (
+            with(&format!(r#""1/output":{}"#, tensor("[2]", "[0,4]")), "four"),
+            "4 bytes are no f32 tensor of shape [2]",
+        ),
+        (with(&format!(r#""1/output":{}"#, tensor("[1]", "[0,4]")), "too much"), "4 bytes are left over"),
+        (
+            with(&format!(r#""1/output":{}"#, tensor("[1]", "[4,8]")), "too much"),
+            "are 4 to 8, where 0 to at most 8",
+        ),
+        (
+            with(&format!(r#""1/output":{}"#, tensor("[1]", "[0,4]")), "few"),
+            "are 0 to 4, where 0 to at most 3",
+        ),
+    ] {
+        let (how, message) = broken(&format!("{says}; echo those were the words >&2; exec sleep 100"));
+        assert_eq!(how, Outcome::Error, "{message}");
+        assert!(message.contains(why), "no `{why}` in `{message}`");
+        assert!(message.ends_with("the worker was stopped; it last said: those were the words"), "{message}");
+    }
+}
+
+#[test]
+fn a_worker_that_ends_in_the_middle_of_its_answer_has_crashed() {
+    let whole = answer(1).encode().expect("it is small").len();
+    for length in [1, 7, 20, whole - 1] {
+        let (how, message) = broken(&format!("printf '{}' | head -c {length}; exit 0", octal(&answer(1))));
+        assert_eq!(how, Outcome::Crash);
+        assert!(message.ends_with("; the worker ended with exit code 0"), "{message}");
+    }
+}
+
+#[test]
+fn a_worker_that_hangs_is_stopped_with_all_that_it_started() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let alive = folder.path().join("alive");
+    let limits = Limits { answer: Duration::from_millis(300), ..AMPLE };
+    let started = Instant::now();
+    // The child holds the pipes open and writes on.
+    let child = format!("(while sleep 0.05; do date > '{}'; done) & sleep 100", alive.display());
+    let (how, message) = broken_within(limits, &format!("echo thinking >&2; {child}"));
+    assert_eq!(how, Outcome::Timeout);
+    assert_eq!(message, "no answer within 0.3 s; the worker was stopped; it last said: thinking");
+    assert!(started.elapsed().as_secs() < 20, "took {:?}", started.elapsed());
+    let _ = std::fs::remove_file(&alive);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!alive.exists(), "its child lives on");
+}
+
+#[test]
+fn a_worker_that_does_not_read_what_it_is_asked_is_late_however_much_that_is() {
+    let limits = Limits { answer: Duration::from_millis(300), ..AMPLE };
+    let mut worker = Worker::start_within(limits, shell(&format!("{}; exec sleep 100", greeting(PROTOCOL))))
+        .expect("it greets");
+    let large = bn_api::Tensor::full(DType::F64, &[1 << 20], 1.0);
+    let layer =
+        LayerConfig { weight: Some(large), ..LayerConfig::new(LayerKind::BatchNorm1d, 1 << 20, DType::F64) };
+    let response = worker.respond(&Request { layers: vec![layer], ..question() });
+    assert!(matches!(response, Response::Broken { how: Outcome::Timeout, .. }), "{response:?}");
+}
+
+#[test]
+fn a_worker_that_answers_in_time_is_not_hurried() {
+    let script = format!("{}; printf '{}'; cat > /dev/null", greeting(PROTOCOL), octal(&answer(1)));
+    let mut worker = Worker::start_within(AMPLE, shell(&script)).expect("it greets");
+    assert_eq!(worker.respond(&question()), Response::Answered(vec![StepAnswer::default(); 2]));
+}
+
+#[test]
+fn what_a_worker_says_that_it_lacks_it_is_not_asked() {
+    let text =
+        r#"{"protocol":3,"name":"it","version":"1","dtypes":["f64"],"lacks":{"reset":"it cannot reset"}}"#;
+    let hello: Hello = serde_json::from_str(text).expect("a greeting");
+    // It breaks at the first request.
+    let script = format!("printf '{}'; head -c 1 > /dev/null; exit 1", octal(&Message::Hello(hello)));
+    let mut worker = Worker::start_within(AMPLE, shell(&script)).expect("it greets");
+    let reset = vec![Action::ResetRunningStats { at: String::new() }];
+    let response = worker.respond(&Request { actions: reset, ..question() });
+    assert_eq!(response, Response::Unsupported { reason: "it cannot reset".to_owned() });
+    let response = worker.respond(&question());
+    assert_eq!(response, Response::Unsupported { reason: "it computes with f64, not with f32".to_owned() });
+    let wide = LayerConfig::new(LayerKind::BatchNorm1d, 1, DType::F64);
+    let response = worker.respond(&Request { layers: vec![wide], ..question() });
+    assert!(matches!(response, Response::Broken { how: Outcome::Crash, .. }), "{response:?}");
+}
+
+#[test]
+fn a_line_without_an_end_on_standard_error_takes_no_memory() {
+    let (_, message) = broken("head -c 3000000 /dev/zero | tr '\\0' x >&2; exit 1");
+    assert!(message.len() < 3000, "{} bytes", message.len());
 }
 
 #[test]
@@ -176,15 +345,15 @@ fn after_a_crash_the_worker_is_started_again() {
     std::fs::create_dir_all(&folder).expect("a folder");
     let flag = folder.join("crashed");
     let _ = std::fs::remove_file(&flag);
-    let answer = Response::Answered(vec![StepAnswer::default(); 2]);
-    let (flag_name, greeting, reply) = (flag.display(), greeting(PROTOCOL), octal(&answer));
+    // Requests are counted on over the crash.
+    let (flag_name, greeting, reply) = (flag.display(), greeting(PROTOCOL), octal(&answer(2)));
     let mut worker = script(&format!(
         "{greeting}; if [ -e '{flag_name}' ]; then printf '{reply}'; cat > /dev/null; \
          else touch '{flag_name}'; kill -SEGV $$; fi"
     ))
     .expect("it greets");
     assert!(matches!(worker.respond(&question()), Response::Broken { how: Outcome::Crash, .. }));
-    assert_eq!(worker.respond(&question()), answer);
+    assert_eq!(worker.respond(&question()), Response::Answered(vec![StepAnswer::default(); 2]));
     drop(worker);
     std::fs::remove_dir_all(&folder).expect("removed");
 }

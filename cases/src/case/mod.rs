@@ -4,17 +4,20 @@ mod action;
 mod describe;
 mod modes;
 
+use std::collections::BTreeMap;
+
 pub use action::{Action, Dictionary, Frozen, Input, Layout, Part, Reach, Setting, Slot};
 pub use modes::{LayerMode, Modes, is_within};
 
 use crate::data::{Draws, Role, generate};
 use crate::format::{CaseSpec, Fill, LayerSpec, Tier};
 use crate::observed::{ErrorClass, TensorName};
+use crate::written::Written;
 use crate::yaml::Node;
 use crate::{DType, Tensor};
 
 /// Where a case is written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file, as the user gave it.
     pub file: String,
@@ -39,6 +42,8 @@ pub struct Case {
     pub axes: Vec<(String, String)>,
     /// Where it is written.
     pub place: Place,
+    /// The lines it is written in.
+    pub written: std::sync::Arc<Written>,
     /// The fields as written, defaults and axes merged.
     pub fields: Node,
     /// The fields, read.
@@ -191,6 +196,24 @@ pub enum PublishedAnswer {
 pub const DERIVED_FIELDS: [&str; 8] =
     ["suite", "name", "kind", "steps", "trains", "layers", "layouts", "half_layers"];
 
+/// Fields that a case has a value of even where it does not write them.
+const DEFAULTED_FIELDS: [&str; 11] = [
+    "dtype",
+    "seed",
+    "tier",
+    "layer.dtype",
+    "layer.statistics_dtype",
+    "layer.features",
+    "layer.eps",
+    "layer.momentum",
+    "layer.affine",
+    "layer.track_running_stats",
+    "input.dtype",
+];
+
+/// The most bytes of a value in [`Case::all_fields`].
+pub const LONGEST_FIELD: usize = 160;
+
 impl Case {
     /// The initial contents of a parameter or buffer of layer number `layer`, where the case gives them.
     pub fn initial(&self, layer: usize, slot: Slot) -> Option<Tensor> {
@@ -245,6 +268,19 @@ impl Case {
             "trains" => self.trains().to_string(),
             _ => return None,
         })
+    }
+
+    /// All fields that [`Case::field`] knows of this case, by their dotted paths, with their values: axes, what is
+    /// written, defaults and [`DERIVED_FIELDS`]. Values that are longer than [`LONGEST_FIELD`] are left out.
+    pub fn all_fields(&self) -> BTreeMap<String, String> {
+        let mut paths: Vec<String> = self.axes.iter().map(|(axis, _)| axis.clone()).collect();
+        paths.extend(DERIVED_FIELDS.iter().chain(&DEFAULTED_FIELDS).map(|&path| path.to_owned()));
+        self.fields.paths(&mut paths);
+        let value = |path: String| {
+            let value = self.field(&path).filter(|value| value.len() <= LONGEST_FIELD)?;
+            Some((path, value))
+        };
+        paths.into_iter().filter(|path| path != "about").filter_map(value).collect()
     }
 
     /// The layer, or the first one of a model.

@@ -40,6 +40,9 @@ pub struct Entry {
     pub value: Node,
 }
 
+/// How many items of a sequence [`Node::paths`] goes into.
+const SEARCHED_ITEMS: usize = 32;
+
 impl Node {
     /// An empty mapping without a place.
     pub fn empty_map() -> Self {
@@ -76,6 +79,33 @@ impl Node {
             Kind::Seq(items) => items.get(segment.parse::<usize>().ok()?),
             _ => node.get(segment),
         })
+    }
+
+    /// Adds the dotted paths of all values below this one to `paths`, each before those below it.
+    pub fn paths(&self, paths: &mut Vec<String>) {
+        self.paths_below("", paths);
+    }
+
+    fn paths_below(&self, above: &str, paths: &mut Vec<String>) {
+        let mut visit = |segment: &str, node: &Node| {
+            let path = if above.is_empty() { segment.to_owned() } else { format!("{above}.{segment}") };
+            paths.push(path.clone());
+            node.paths_below(&path, paths);
+        };
+        match &self.kind {
+            Kind::Null | Kind::Scalar { .. } => {}
+            // An inline tensor has more elements than anybody asks for one by one.
+            Kind::Seq(items) => {
+                for (index, item) in items.iter().enumerate().take(SEARCHED_ITEMS) {
+                    visit(&index.to_string(), item);
+                }
+            }
+            Kind::Map(entries) => {
+                for entry in entries {
+                    visit(&entry.key, &entry.value);
+                }
+            }
+        }
     }
 
     /// The place of the value at a dotted path, or of the closest thing around it.

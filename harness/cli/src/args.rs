@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
+use bn_harness::changes::FACTOR;
+use bn_harness::results::Part;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+use crate::backends::Outside;
+use crate::partition;
 
 const FILTER_HELP: &str = "\
 Filters: a list of terms, the same for every command.
@@ -15,6 +20,10 @@ Filters: a list of terms, the same for every command.
 const EXIT_CODES: &str = "\
 Exit codes: 0 all as expected · 1 a mismatch, or a declared deviation that no longer occurs · 2 usage ·
 3 bad case file · 4 nothing selected · 5 oracle or backend missing · 6 baseline missing · 70 a bug in bncheck";
+
+const DIFF_CODES: &str = "\
+Exit codes: 0 nothing newly failing · 1 something is, or nothing was compared · 2 usage, or NEW cannot be read ·
+4 nothing selected · 6 BASE cannot be read";
 
 /// Does this batch normalization do what PyTorch's does?
 #[derive(Debug, Parser)]
@@ -39,6 +48,9 @@ pub enum Command {
         /// Only those of a tier; `full` is all of them.
         #[arg(long, value_enum)]
         tier: Option<Tier>,
+        /// Only the cases of one of several parts, as `run --partition` takes them.
+        #[arg(long, value_name = "K/N", value_parser = partition::parse)]
+        partition: Option<Part>,
         /// How to print them.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -46,9 +58,22 @@ pub enum Command {
     /// Run cases on backends and judge every answer.
     #[command(
         after_help = FILTER_HELP,
-        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck run\n  bncheck run --tier full\n  bncheck run 'pitfalls/*' dtype=f32 --backend candle\n  bncheck run layer.momentum=null --format json\n\n{EXIT_CODES}")
+        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck run\n  bncheck run --tier full\n  bncheck run 'pitfalls/*' dtype=f32 --backend candle\n  bncheck run layer.momentum=null --format json\n  bncheck run --baseline main/results.json\n  bncheck run --tier full --partition 1/3\n  bncheck run --backend-cmd 'python3 my_bn.py'\n\n{EXIT_CODES}")
     )]
     Run(RunArgs),
+    /// Compare the results of two runs, case by case. What only one of them could have is said once: backends that the
+    /// other did not ask, cases that its filter, tier or part leaves out.
+    #[command(
+        after_help = DIFF_CODES,
+        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck diff main/results.json target/bncheck\n  bncheck diff old.json new.json 'pitfalls/*' dtype=f16 --all\n  bncheck diff old.json new.json --html changes.html\n\n{DIFF_CODES}")
+    )]
+    Diff(DiffArgs),
+    /// Make the report again from results, of one run or of several merged into one, without running anything.
+    #[command(
+        after_help = "Exit codes: as of a run with these results · 2 no results, or a file that holds none",
+        after_long_help = format!("Several files are merged: parts of a run (`run --partition`), or the same cases on other backends. Of a result\nthat is in several the last one is kept.\n\nExamples:\n  bncheck report\n  bncheck report part-*/results.json --output merged\n  bncheck report target/bncheck --faults target/bncheck/faults.json\n\n{EXIT_CODES}")
+    )]
+    Report(ReportArgs),
     /// Run one case again and print every step and tensor.
     Replay {
         /// The case's id.
@@ -106,8 +131,12 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Print the JSON Schema of suite files.
-    Schema,
+    /// Print the JSON Schema of suite files, or of results.json.
+    Schema {
+        /// Of which files.
+        #[arg(value_enum, default_value_t)]
+        of: SchemaOf,
+    },
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -128,12 +157,78 @@ pub struct RunArgs {
     /// How many cases are in flight; as many as there are processors when left out.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,
+    /// Only one of several parts of these cases, for several machines: 1/3, 2/3, 3/3. Which part a case is in depends on
+    /// its id alone; `bncheck report` merges the results.
+    #[arg(long, value_name = "K/N", value_parser = partition::parse)]
+    pub partition: Option<Part>,
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
     /// How to print the results.
     #[arg(long, value_enum, default_value_t)]
-    pub format: Format,
-    /// Where results.json goes; the previous one becomes results.old.json beside it.
+    pub format: ReportFormat,
+    /// Where the results and the report go; those of the run before are kept beside them (results.old.json …).
     #[arg(long, value_name = "FOLDER", default_value = "target/bncheck")]
     pub output: PathBuf,
+}
+
+/// What results are compared with.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// The results of an earlier run, or their folder: say what has changed since. Failures stay failures, old or new;
+    /// `bncheck diff` asks for new ones only.
+    #[arg(long, value_name = "PATH")]
+    pub baseline: Option<PathBuf>,
+    /// By how much a budget used has to change to be listed.
+    #[arg(long, value_name = "F", default_value_t = FACTOR, value_parser = factor, requires = "baseline")]
+    pub factor: f64,
+}
+
+/// The arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The results that were, or their folder.
+    pub base: PathBuf,
+    /// The results that are, or their folder.
+    pub new: PathBuf,
+    /// Which cases; all when left out.
+    pub filter: Vec<String>,
+    /// By how much a budget used has to change to be listed; a share below 0.1 counts as 0.1.
+    #[arg(long, value_name = "F", default_value_t = FACTOR, value_parser = factor)]
+    pub factor: f64,
+    /// List all changes of each kind, and not the first 20.
+    #[arg(long)]
+    pub all: bool,
+    /// How to print them.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: DiffFormat,
+    /// Write the report on NEW with what has changed as a page to this file.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+}
+
+/// The arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Files of results, or their folders; target/bncheck when left out.
+    #[arg(value_name = "PATH")]
+    pub inputs: Vec<PathBuf>,
+    /// Where the results and the report go; beside the file when it is one, target/bncheck when there are several.
+    #[arg(long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+    /// What the cases notice of the known mistakes, for the report: the faults.json of `bncheck faults`.
+    #[arg(long, value_name = "FILE")]
+    pub faults: Option<PathBuf>,
+    #[command(flatten)]
+    pub baseline: BaselineArgs,
+    /// How to print the results.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: ReportFormat,
+}
+
+/// A factor that is at least 1.
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor: &f64| *factor >= 1.0 && factor.is_finite());
+    factor.ok_or_else(|| "a factor is a number of at least 1: 2 lists what has doubled or halved".to_owned())
 }
 
 /// The arguments of `sound`.
@@ -206,6 +301,9 @@ pub struct FaultsArgs {
     /// How to print what came of it.
     #[arg(long, value_enum, default_value_t)]
     pub format: Format,
+    /// Where faults.json goes, which `bncheck report --faults` puts into the report.
+    #[arg(long, value_name = "FOLDER", default_value = "target/bncheck")]
+    pub output: PathBuf,
 }
 
 /// The arguments of `gpu-check`.
@@ -252,9 +350,39 @@ impl std::str::FromStr for Shape {
 /// Which backends.
 #[derive(Debug, Args)]
 pub struct Backends {
-    /// Which backends; all when left out.
+    /// Which backends; all when left out, and none where there is a --backend-cmd.
     #[arg(long = "backend", short = 'b', value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
+    /// A backend of your own: a program that answers on its standard output what it is asked on its standard input, as
+    /// docs/protocol.md says. `numpy=python3 my_bn.py` gives it another name than its own. May be given several times.
+    #[arg(long = "backend-cmd", value_name = "[NAME=]COMMAND", help_heading = "Backends of your own")]
+    pub commands: Vec<Outside>,
+    /// How many seconds a --backend-cmd may take over one case before it is stopped.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value_t = 30.0,
+        value_parser = seconds,
+        requires = "commands",
+        help_heading = "Backends of your own"
+    )]
+    pub timeout: f64,
+}
+
+/// A time that is more than none.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| *seconds > 0.0 && *seconds < 1e9);
+    seconds.ok_or_else(|| "a number of seconds above 0: 0.5, 300".to_owned())
+}
+
+/// Which files a schema describes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SchemaOf {
+    /// Suites of cases.
+    #[default]
+    Suite,
+    /// What a run writes: results.json.
+    Results,
 }
 
 /// Which cases are run.
@@ -283,4 +411,30 @@ pub enum Format {
     Human,
     /// For programs; versioned.
     Json,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum ReportFormat {
+    /// For people; changes without notice.
+    #[default]
+    Human,
+    /// For programs; versioned.
+    Json,
+    /// For CI systems that read the results of tests.
+    Junit,
+    /// Annotations of GitHub Actions, and the table of verdicts.
+    Github,
+}
+
+/// How changes are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum DiffFormat {
+    /// For people; changes without notice.
+    #[default]
+    Human,
+    /// For programs; versioned.
+    Json,
+    /// Annotations of GitHub Actions for what is newly failing, and all changes.
+    Github,
 }

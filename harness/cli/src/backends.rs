@@ -1,5 +1,8 @@
 //! The backends there are: the one place that names them.
 
+mod chosen;
+mod outside;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -15,6 +18,9 @@ use bn_harness::results::Mistake;
 
 use crate::exit::CliError;
 use crate::selection::Cases;
+
+pub use chosen::{Chosen, choose};
+pub use outside::Outside;
 
 /// A backend by name.
 pub struct Entry {

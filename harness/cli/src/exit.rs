@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use bn_api::wire::WorkerError;
 use bn_cases::{FilterError, Problems};
 use bn_harness::audit::RecordingError;
+use bn_reports::junit::JunitError;
+use bn_reports::read::ReadError;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -127,6 +129,24 @@ pub enum CliError {
         /// Why.
         error: WorkerError,
     },
+    /// A program of the user's is no backend.
+    #[error("`{command}` is not to be had as a backend: {why}")]
+    #[diagnostic(help(
+        "docs/protocol.md says what such a program does, docs/adding-a-backend-in-any-language.md how to write one"
+    ))]
+    Outside {
+        /// The command, as it was given.
+        command: String,
+        /// Why.
+        why: String,
+    },
+    /// Two columns of the results would have one name.
+    #[error("two backends are called `{name}`")]
+    #[diagnostic(help("give one of them another name: --backend-cmd 'NAME=COMMAND'"))]
+    SameName {
+        /// The name.
+        name: String,
+    },
     /// The device that a backend runs on is not there.
     #[error("the backend `{backend}` is not to be had: {why}")]
     #[diagnostic(help("`cuda-ptx` runs the same kernel without a GPU; `bncheck doctor` says more"))]
@@ -145,6 +165,44 @@ pub enum CliError {
         /// Why.
         error: RecordingError,
     },
+    /// Results cannot be read.
+    #[error(transparent)]
+    #[diagnostic(help("{}", .0.help()))]
+    Results(#[from] ReadError),
+    /// The results that others are to be compared with cannot be read.
+    #[error("there is no baseline: {0}")]
+    #[diagnostic(help("{}", .0.help()))]
+    Baseline(ReadError),
+    /// Results are not whole, where they have to be.
+    #[error("{} is not whole: {why}", path.display())]
+    #[diagnostic(help("`bncheck report {}` shows what is there; to compare it, run its cases again", path.display()))]
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        why: String,
+        /// Whether it is the baseline.
+        is_baseline: bool,
+    },
+    /// A filter takes no case of results.
+    #[error("no case of these results is selected by {terms}")]
+    #[diagnostic(help("of several ids one has to match, of several FIELD=VALUE terms all"))]
+    NothingSelectedOf {
+        /// The filter.
+        terms: String,
+    },
+    /// What `bncheck faults` has written cannot be read.
+    #[error("cannot read the known mistakes from {}: {why}", path.display())]
+    #[diagnostic(help("`bncheck faults` writes faults.json to target/bncheck, or where its --output says"))]
+    FaultsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Results cannot be shown in a format.
+    #[error(transparent)]
+    Junit(#[from] JunitError),
     /// Nothing can be written.
     #[error(transparent)]
     Write(#[from] bn_reports::json::WriteError),
@@ -162,15 +220,24 @@ impl CliError {
             | CliError::UnknownMethod { .. }
             | CliError::UnknownFault { .. }
             | CliError::UnknownCase { .. }
+            | CliError::SameName { .. }
             | CliError::Recording { .. }
+            | CliError::Results(_)
+            | CliError::Incomplete { is_baseline: false, .. }
+            | CliError::FaultsFile { .. }
+            | CliError::Junit(_)
             | CliError::Write(_)
             | CliError::Output(_) => 2,
             CliError::Cases(_) => 3,
-            CliError::NoSuites { .. } | CliError::NothingSelected { .. } => 4,
+            CliError::NoSuites { .. }
+            | CliError::NothingSelected { .. }
+            | CliError::NothingSelectedOf { .. } => 4,
             CliError::NoLibtorch { .. }
             | CliError::NoWorker { .. }
             | CliError::Worker { .. }
+            | CliError::Outside { .. }
             | CliError::NoDevice { .. } => 5,
+            CliError::Baseline(_) | CliError::Incomplete { is_baseline: true, .. } => 6,
         })
     }
 }

@@ -2,8 +2,11 @@
 
 mod args;
 mod backends;
+mod baseline;
 mod commands;
 mod exit;
+mod output;
+mod partition;
 mod progress;
 mod selection;
 
@@ -13,7 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use miette::{GraphicalReportHandler, GraphicalTheme, Report};
 
-use args::{Cli, Command};
+use args::{Cli, Command, SchemaOf};
 use exit::{BUG, CliError, Outcome};
 
 fn main() -> ExitCode {
@@ -41,8 +44,12 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
     // Lets a test see how a bug of bncheck ends.
     assert!(std::env::var_os("BNCHECK_TEST_PANIC").is_none(), "asked to panic by BNCHECK_TEST_PANIC");
     match &cli.command {
-        Command::List { filter, tier, format } => commands::list::list(&cli.suites, filter, *tier, *format),
+        Command::List { filter, tier, partition, format } => {
+            commands::list::list(&cli.suites, filter, *tier, *partition, *format)
+        }
         Command::Run(args) => commands::run::run(&cli.suites, args),
+        Command::Diff(args) => commands::diff::diff(args),
+        Command::Report(args) => commands::report::report(args),
         Command::Replay { id, backends, format } => commands::run::replay(&cli.suites, id, backends, *format),
         Command::Sound(args) => commands::sound::sound(&cli.suites, args),
         Command::Budgets(args) => commands::budgets::budgets(&cli.suites, args),
@@ -52,8 +59,11 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Faults(args) => commands::faults::faults(&cli.suites, args),
         Command::GpuCheck(args) => commands::gpu_check::gpu_check(&cli.suites, args),
         Command::Doctor { format } => commands::doctor::doctor(*format),
-        Command::Schema => {
-            let schema = bn_cases::format::json_schema();
+        Command::Schema { of } => {
+            let schema = match of {
+                SchemaOf::Suite => bn_cases::format::json_schema(),
+                SchemaOf::Results => bn_harness::results::json_schema(),
+            };
             commands::print(&format!(
                 "{}\n",
                 serde_json::to_string_pretty(&schema).map_err(std::io::Error::from)?

@@ -34,13 +34,12 @@ impl Cases {
         self.suites.iter().flat_map(|suite| &suite.cases).collect()
     }
 
-    /// The cases of a tier that a filter takes. Where no tier is asked for, a filter takes from all cases, and without
-    /// one those of the quick tier are taken.
+    /// The cases of a tier (see [`tier_of`]) that a filter takes.
     ///
     /// # Errors
     /// When the filter is not part of the grammar, or takes none.
     pub fn select(&self, terms: &[String], tier: Option<Tier>) -> Result<Vec<&Case>, CliError> {
-        let tier = tier.unwrap_or(if terms.is_empty() { Tier::Quick } else { Tier::Full });
+        let tier = tier_of(terms, tier);
         let all = self.all();
         // An id with its brackets is not a pattern: taken literally it is exactly one case.
         if let [term] = terms
@@ -77,6 +76,12 @@ impl Cases {
             }
         })
     }
+}
+
+/// The tier that cases are taken from: a filter takes from all, and without one those of the quick tier are taken, unless
+/// another is asked for.
+pub fn tier_of(terms: &[String], asked: Option<Tier>) -> Tier {
+    asked.unwrap_or(if terms.is_empty() { Tier::Quick } else { Tier::Full })
 }
 
 fn find_suites() -> Result<PathBuf, CliError> {

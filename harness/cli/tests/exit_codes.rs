@@ -1,5 +1,5 @@
-//! Every exit code of the table in the README, by what leads to it; code 3 has a file of its own,
-//! `bad_files.rs`.
+//! Every exit code of the table in the README, by what leads to it; codes 3 and 6 have files of their own,
+//! `bad_files.rs` and `diff.rs`.
 
 mod common;
 use common::{Ended, Run, bncheck, command, ended, folder_with, libtorch, program, worker};

@@ -87,7 +87,9 @@ fn they_are_written_where_the_output_option_says_and_the_old_ones_are_kept() {
         .expect("the folder is there")
         .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
         .collect();
-    assert_eq!(names, BTreeSet::from(["results.json".to_owned(), "results.old.json".to_owned()]));
+    let each = |name: &str, ending: &str| [format!("{name}.{ending}"), format!("{name}.old.{ending}")];
+    let files = [("results", "json"), ("report", "html"), ("junit", "xml"), ("summary", "md")];
+    assert_eq!(names, files.into_iter().flat_map(|(name, ending)| each(name, ending)).collect());
 }
 
 #[test]

@@ -9,6 +9,7 @@ use bn_faulty::{Fault, Faulty, NOT_EXPRESSED, catalogue, fault};
 use bn_harness::diagnosis;
 use bn_harness::diagnosis::measure::{Measurement, measure};
 use bn_harness::faults::{self, KillMatrix, Lineup};
+use bn_reports::json;
 use bn_reports::style::{BOLD, DIM};
 use serde_json::json;
 
@@ -40,10 +41,12 @@ pub fn faults(suites: &[PathBuf], args: &FaultsArgs) -> Result<Outcome, CliError
         return diagnose(&selected, &single, args, jobs);
     }
     let matrix = kill_matrix(&selected, &single, jobs)?;
+    let path = json::write_faults(&matrix.by_suite(), &args.output)?;
     print(&match args.format {
         Format::Human => bn_reports::faults::matrix(&matrix),
         Format::Json => format!("{:#}\n", json!(matrix)),
     })?;
+    eprintln!("faults: {}", path.display());
     Ok(if matrix.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch })
 }
 

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use bn_harness::results::Part;
 use serde_json::json;
 
 use crate::args::{Format, Tier};
 use crate::commands::print;
 use crate::exit::{CliError, Outcome};
+use crate::partition;
 use crate::selection::Cases;
 
 /// Prints the ids of the selected cases, or, as JSON, where each is written and what its axes are.
@@ -14,10 +16,16 @@ pub fn list(
     suites: &[PathBuf],
     filter: &[String],
     tier: Option<Tier>,
+    part: Option<Part>,
     format: Format,
 ) -> Result<Outcome, CliError> {
     let cases = Cases::load(suites)?;
     let selected = cases.select(filter, Some(tier.unwrap_or(Tier::Full).into()))?;
+    let count = selected.len();
+    let selected = partition::choose(selected, part);
+    if let (Some(part), true) = (part, selected.is_empty()) {
+        eprintln!("{}", partition::nothing_in(part, count));
+    }
     let text = match format {
         Format::Human => selected.iter().flat_map(|case| [case.id.as_str(), "\n"]).collect(),
         Format::Json => {

@@ -2,12 +2,14 @@
 
 pub mod audit;
 pub mod budgets;
+pub mod diff;
 pub mod doctor;
 pub mod explain;
 pub mod export;
 pub mod faults;
 pub mod gpu_check;
 pub mod list;
+pub mod report;
 pub mod run;
 pub mod sound;
 
@@ -37,5 +39,6 @@ pub fn invocation(suites: &[PathBuf]) -> Invocation {
     Invocation {
         program: std::env::args().next().unwrap_or_else(|| "bncheck".to_owned()),
         suites: suites.iter().map(|path| path.display().to_string()).collect(),
+        ..Invocation::default()
     }
 }

@@ -1,49 +1,78 @@
 //! `bncheck run` and `bncheck replay`.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use bn_cases::Case;
 use bn_harness::diagnosis;
-use bn_harness::results::RunResults;
+use bn_harness::results::{RunResults, Selection};
 use bn_harness::runner::{self, Lineup, Options};
-use bn_reports::{json, terminal};
+use bn_reports::json;
+use bn_reports::terminal::{self, Invocation};
+use bn_reports::write::{Previous, write};
 
 use crate::args::{Backends, Format, RunArgs};
-use crate::backends::{self, Entry};
+use crate::backends::{self, Chosen};
+use crate::baseline;
 use crate::commands::{invocation, jobs, print};
 use crate::exit::{CliError, Outcome};
+use crate::output;
+use crate::partition;
 use crate::progress::Progress;
-use crate::selection::Cases;
+use crate::selection::{Cases, tier_of};
 
-/// Runs cases, prints what came of it and writes `results.json`.
+/// Runs cases, prints what came of it and writes `results.json` and the report.
 pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
+    let baseline = baseline::of(&args.baseline)?;
     let cases = Cases::load(suites)?;
-    let selected = cases.select(&args.filter, args.tier.map(Into::into))?;
-    let entries = backends::select(&args.backends.names)?;
+    let tier = args.tier.map(Into::into);
+    let selected = cases.select(&args.filter, tier)?;
+    let selection = Selection {
+        suites: suites.iter().map(|path| path.display().to_string()).collect(),
+        filter: args.filter.clone(),
+        tier: tier_of(&args.filter, tier).name().to_owned(),
+        part: args.partition.filter(|part| part.of > 1),
+    };
+    let count = selected.len();
+    let selected = partition::choose(selected, selection.part);
+    let chosen = backends::choose(&args.backends)?;
     let jobs = jobs(args.jobs);
     let all = cases.all();
-    let all = (cases.own && args.filter.is_empty()).then_some(&all[..]);
+    let known = (cases.own && args.filter.is_empty()).then_some(&all[..]);
     let mut progress = Progress::new(selected.len());
-    let named = !args.backends.names.is_empty();
-    let results = execute(&cases, &selected, &entries, named, jobs, all, &mut progress)?;
+    let mut results = execute(&cases, &selected, &chosen, jobs, known, &mut progress)?;
     progress.finish();
-    let path = json::write(&results, &args.output)?;
-    match args.format {
-        Format::Human => print(&terminal::run(&results, &invocation(suites)))?,
-        Format::Json => print(&json::to_string(&results))?,
+    if let Some(part) = selection.part.filter(|_| selected.is_empty()) {
+        eprintln!("{}", partition::nothing_in(part, count));
     }
-    eprintln!("results: {}", path.display());
-    Ok(outcome(&results))
+    results.run.selections = vec![selection];
+    number(&mut results, &all);
+    if let Some(baseline) = &baseline {
+        baseline.compare(&mut results, args.baseline.factor);
+    }
+    let written = write(&results, &args.output, Previous::Kept)?;
+    let invocation = Invocation { commands: chosen.commands(), ..invocation(suites) };
+    print(&output::shown(&results, args.format, &invocation)?)?;
+    output::say(&written);
+    Ok(output::outcome(&results))
+}
+
+/// Gives each case its place among all of them.
+fn number(results: &mut RunResults, all: &[&Case]) {
+    let places: HashMap<&str, usize> =
+        all.iter().enumerate().map(|(place, case)| (case.id.as_str(), place)).collect();
+    for case in &mut results.cases {
+        case.ordinal = places.get(case.id.as_str()).copied();
+    }
 }
 
 /// Runs one case and prints everything about it.
 pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) -> Result<Outcome, CliError> {
     let cases = Cases::load(suites)?;
     let case = cases.by_id(id)?;
-    let entries = backends::select(&names.names)?;
+    let chosen = backends::choose(names)?;
     let mut progress = Progress::new(1);
-    let named = !names.names.is_empty();
-    let results = execute(&cases, &[case], &entries, named, 1, None, &mut progress)?;
+    let results = execute(&cases, &[case], &chosen, 1, None, &mut progress)?;
     progress.finish();
     match format {
         Format::Json => print(&json::to_string(&results))?,
@@ -52,31 +81,23 @@ pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) ->
             print(&format!("{}\n{}", blocks.join("\n"), terminal::summary(&results)))?;
         }
     }
-    Ok(outcome(&results))
-}
-
-fn outcome(results: &RunResults) -> Outcome {
-    if results.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch }
+    Ok(output::outcome(&results))
 }
 
 fn execute(
     cases: &Cases,
     selected: &[&Case],
-    entries: &[&'static Entry],
-    named: bool,
+    chosen: &Chosen,
     jobs: usize,
     all: Option<&[&Case]>,
     progress: &mut Progress,
 ) -> Result<RunResults, CliError> {
-    let deviations = backends::deviations(cases, entries)?;
-    // Who was asked for by name has to be there.
-    let open = |entry: &&'static Entry| if named { entry.open() } else { entry.open_if_there() };
-    let open_all = || entries.iter().map(open).collect::<Result<Vec<_>, _>>();
+    let deviations = chosen.deviations(cases)?;
     let open = || -> Result<Lineup, CliError> {
         Ok(Lineup {
             oracle: Some(backends::open_oracle()?),
             arbiter: backends::arbiter(),
-            backends: open_all()?,
+            backends: chosen.open()?,
         })
     };
     let options = Options {
@@ -92,7 +113,7 @@ fn execute(
         Ok(diagnosis::Lineup {
             oracle: backends::open_oracle()?,
             arbiter: backends::arbiter(),
-            patients: open_all()?,
+            patients: chosen.open()?,
             suspects: backends::suspects(),
         })
     };

@@ -1,18 +1,48 @@
 //! The results of a run: what `results.json` holds, and what every report is made from.
 
+mod matrix;
+mod origin;
+mod part;
+mod picture;
+
+use std::collections::BTreeMap;
+
 use bn_api::{DType, ErrorClass, TensorName};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::changes::Changes;
+
+pub use matrix::{FaultMatrix, FaultRow, FirstCatch};
+pub use origin::{StoryInfo, SuiteInfo, WrittenCase};
+pub use part::{Part, PartInfo, Selection, Undecided};
+pub use picture::{ClassCount, Element, Heat, MagnitudeBin, NumberClass, Picture, UlpBin};
 
 /// The version of this model; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;
 
+/// The schema's name.
+const SCHEMA_ID: &str = "urn:bncheck:results:1";
+
+/// The JSON Schema of `results.json`.
+pub fn json_schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(RunResults).to_value();
+    schema["$id"] = SCHEMA_ID.into();
+    schema["title"] = "bncheck results".into();
+    schema["properties"]["schema_version"]["const"] = SCHEMA_VERSION.into();
+    schema
+}
+
 /// A run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunResults {
     /// [`SCHEMA_VERSION`].
     pub schema_version: u32,
     /// What was run, where and how.
     pub run: RunInfo,
+    /// The suites that these cases are of, in their order.
+    #[serde(default)]
+    pub suites: Vec<SuiteInfo>,
     /// The cases, in the order of their suites.
     pub cases: Vec<CaseInfo>,
     /// One entry for each case and backend, by case, then in the order of the backends.
@@ -22,10 +52,16 @@ pub struct RunResults {
     /// What mistakes the backends seem to make; one entry for each backend that fails a case.
     #[serde(default)]
     pub diagnoses: Vec<BackendDiagnosis>,
+    /// What the cases notice of the known mistakes, where `bncheck report` was given it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub faults: Option<FaultMatrix>,
+    /// What has changed since a baseline, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub changes: Option<Changes>,
 }
 
 /// What was run, where and how.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunInfo {
     /// The version of bncheck.
     pub bncheck: String,
@@ -45,10 +81,22 @@ pub struct RunInfo {
     pub started_unix_ms: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// Why this is not all of the run, where it is not: the file was cut off, or the run is still going on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub incomplete: Option<String>,
+    /// How its cases were chosen; several where runs were merged, none where that is not known.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub selections: Vec<Selection>,
+    /// Declared deviations of which not all cases were run; none where none was looked for.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub undecided: Vec<Undecided>,
+    /// The runs that were merged; none where there was one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub parts: Vec<PartInfo>,
 }
 
 /// A backend of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackendColumn {
     /// Its name.
     pub name: String,
@@ -59,7 +107,7 @@ pub struct BackendColumn {
 }
 
 /// The machine of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
     /// The operating system.
     pub os: String,
@@ -72,22 +120,37 @@ pub struct Machine {
 }
 
 /// A case of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseInfo {
     /// Its id.
     pub id: String,
     /// Its suite.
     pub suite: String,
+    /// Its name within the suite: that of a [`WrittenCase`].
+    #[serde(default)]
+    pub name: String,
     /// The file that it is written in.
     pub file: String,
     /// The line of its name.
     pub line: usize,
     /// The largest `|mean| / sqrt(var + eps)` of any channel it normalises; nothing where no number is.
     pub kappa: Option<f64>,
+    /// The shape of its first input.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub shape: Vec<usize>,
+    /// Its axes and fields, as filters know them: by dotted path. What is longer than a line is left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub fields: BTreeMap<String, String>,
+    /// The case in words: its layers, as PyTorch would construct them, its data and its steps.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub words: String,
+    /// Its place among all the cases of the suites that were read, from 0: what merged runs are put in order by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ordinal: Option<usize>,
 }
 
 /// One backend's answer to one case, judged.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseResult {
     /// The case's id.
     pub case: String,
@@ -111,7 +174,7 @@ pub struct CaseResult {
 }
 
 /// A known mistake.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mistake {
     /// Its name.
     pub name: String,
@@ -123,7 +186,7 @@ pub struct Mistake {
 }
 
 /// A mistake, or two at once, that reproduces answers of a backend.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Suspicion {
     /// The mistake, or the two.
     pub mistakes: Vec<Mistake>,
@@ -137,7 +200,7 @@ pub struct Suspicion {
 }
 
 /// What mistakes a backend seems to make.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BackendDiagnosis {
     /// The backend.
     pub backend: String,
@@ -151,7 +214,7 @@ pub struct BackendDiagnosis {
 }
 
 /// What explains some of a backend's failures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Explanation {
     /// How many.
     pub explains: usize,
@@ -160,7 +223,7 @@ pub struct Explanation {
 }
 
 /// What was compared after one step.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StepResult {
     /// The number of the step, from 1; 0 is the layer as constructed.
     pub step: usize,
@@ -175,7 +238,7 @@ pub struct StepResult {
 }
 
 /// An error expected, raised, or both.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorResult {
     /// Pass when both sides raise an error.
     pub verdict: Verdict,
@@ -186,7 +249,7 @@ pub struct ErrorResult {
 }
 
 /// An error that was raised.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RaisedError {
     /// Its class.
     pub class: ErrorClass,
@@ -195,9 +258,10 @@ pub struct RaisedError {
 }
 
 /// One tensor compared.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TensorResult {
     /// Which tensor, and in a model of which layer.
+    #[schemars(with = "String")]
     pub tensor: TensorName,
     /// The verdict on it.
     pub verdict: Verdict,
@@ -215,6 +279,9 @@ pub struct TensorResult {
     /// What is wrong with the tensor as a whole, why it was not compared, or what else would have passed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub note: Option<String>,
+    /// Where and how it differs, for the first of each written case's results that do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub picture: Option<Box<Picture>>,
 }
 
 impl TensorResult {
@@ -230,7 +297,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// The element that is furthest outside its budget.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Worst {
     /// Its position along each dimension.
     pub index: Vec<usize>,
@@ -245,7 +312,7 @@ pub struct Worst {
 }
 
 /// A number that has lost no bit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Number {
     /// The shortest decimal that reads back as the same number of its type.
     pub decimal: String,
@@ -269,7 +336,7 @@ impl Number {
 }
 
 /// A verdict, on a tensor or on a whole case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// As it should be.
@@ -348,11 +415,12 @@ impl RunResults {
         self.results.iter().filter(|result| !result.verdict.is_expected())
     }
 
-    /// Whether everything is as expected and something was compared.
+    /// Whether everything is as expected and something was compared. In one of several parts of a run, nothing need be.
     pub fn as_expected(&self) -> bool {
-        let compared =
-            self.results.iter().any(|result| matches!(result.verdict, Verdict::Pass | Verdict::Known));
-        compared && self.unexpected().next().is_none() && self.deviation_errors.is_empty()
+        (self.compares() || self.is_part())
+            && self.run.incomplete.is_none()
+            && self.unexpected().next().is_none()
+            && self.deviation_errors.is_empty()
     }
 }
 

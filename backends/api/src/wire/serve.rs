@@ -1,0 +1,39 @@
+//! A worker's end of the pipe.
+
+use std::io::{Read, Write};
+
+use super::message::{encode_answer, encode_hello};
+use super::{Hello, Message, WireError, read_frame};
+use crate::Responder;
+
+/// Serves a backend on standard input and output until the input ends: a worker's whole life. Whatever else the program
+/// prints has to go to standard error.
+///
+/// # Errors
+/// When a pipe fails or a frame is not a request.
+pub fn serve(responder: &mut dyn Responder) -> Result<(), WireError> {
+    serve_on(&mut std::io::stdin().lock(), &mut std::io::stdout().lock(), responder)
+}
+
+/// Serves a backend on these.
+///
+/// # Errors
+/// When a pipe fails or a frame is not a request.
+pub fn serve_on(
+    input: &mut impl Read,
+    output: &mut impl Write,
+    responder: &mut dyn Responder,
+) -> Result<(), WireError> {
+    let mut say = |frame: Vec<u8>| -> Result<(), WireError> {
+        output.write_all(&frame)?;
+        Ok(output.flush()?)
+    };
+    say(encode_hello(&Hello::new(responder.info()))?)?;
+    while let Some(frame) = read_frame(input)? {
+        match Message::decode(&frame)? {
+            Message::Request { id, request } => say(encode_answer(id, &responder.respond(&request))?)?,
+            other => return Err(WireError::NotDue { found: other.kind(), due: "a request" }),
+        }
+    }
+    Ok(())
+}

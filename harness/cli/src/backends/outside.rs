@@ -1,0 +1,140 @@
+//! Backends that are programs of the user's own.
+
+use std::process::Command;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bn_api::Responder;
+use bn_api::wire::{Limits, Worker, WorkerError};
+
+use crate::exit::CliError;
+
+/// How long a program may take until it greets: those that load a large library need some seconds.
+const GREETING: Duration = Duration::from_secs(60);
+
+/// A `--backend-cmd`: a program with its arguments, and the name that it gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outside {
+    /// The name, where it is not to have its own.
+    name: Option<String>,
+    /// The program and its arguments.
+    words: Vec<String>,
+    /// The whole as it was given.
+    text: String,
+}
+
+impl FromStr for Outside {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, command) = match text.split_once('=') {
+            // What stands before `=` is a name if it is a word, and not an argument of the command.
+            Some((name, command)) if !name.is_empty() && !name.contains([' ', '/', '\'', '"']) => {
+                if !is_name(name) {
+                    return Err(format!(
+                        "`{name}` is no name for a backend, which begins with a small letter or a digit and goes \
+                         on with letters, digits, `-`, `_`, `.` and `+`; for a variable of the environment write \
+                         `env {name}=… COMMAND`"
+                    ));
+                }
+                (Some(name.to_owned()), command)
+            }
+            _ => (None, text),
+        };
+        let words = shlex::split(command)
+            .ok_or("its quotes are not closed, or it ends with a backslash; it is split as by a shell")?;
+        if words.is_empty() {
+            return Err("there is no command".to_owned());
+        }
+        Ok(Outside { name, words, text: text.to_owned() })
+    }
+}
+
+/// As it was given.
+impl std::fmt::Display for Outside {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// Whether a backend may be called so: what a shell, a filter and an id take as it is.
+fn is_name(name: &str) -> bool {
+    let begins = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let goes_on = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    name.starts_with(begins) && name.len() <= 64 && name.chars().all(goes_on)
+}
+
+impl Outside {
+    /// Starts the program, and waits for its greeting. Over each case it may take `timeout`.
+    ///
+    /// # Errors
+    /// When it does not start, does not greet, speaks another protocol, or has a name that it cannot have.
+    pub fn open(&self, timeout: Duration) -> Result<Worker, CliError> {
+        let no_backend = |why: String| CliError::Outside { command: self.text.clone(), why };
+        let (program, arguments) =
+            self.words.split_first().ok_or_else(|| no_backend("it is empty".to_owned()))?;
+        let (program, arguments) = (program.clone(), arguments.to_vec());
+        let start = move || {
+            let mut command = Command::new(&program);
+            command.args(&arguments);
+            command
+        };
+        let limits = Limits { greeting: GREETING.max(timeout), answer: timeout };
+        let worker = Worker::start_within(limits, start).map_err(|error| {
+            no_backend(match error {
+                WorkerError::NoGreeting { how, .. } => format!("it did not greet: {how}"),
+                WorkerError::Protocol { theirs, .. } => format!(
+                    "it speaks protocol {theirs}, this bncheck {}: take the helper, or the page, of this version",
+                    bn_api::wire::PROTOCOL
+                ),
+                WorkerError::Start { program, error } => format!("cannot start {program}: {error}"),
+            })
+        })?;
+        match &self.name {
+            Some(name) => Ok(worker.named(name)),
+            None if is_name(&worker.info().name) => Ok(worker),
+            None => {
+                let name = &worker.info().name;
+                Err(no_backend(format!(
+                    "it calls itself `{name}`, which is no name for a backend; give it one: --backend-cmd \
+                     'NAME=COMMAND'"
+                )))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> (Option<String>, Vec<String>) {
+        let outside: Outside = text.parse().unwrap();
+        (outside.name, outside.words)
+    }
+
+    #[test]
+    fn a_command_is_split_as_by_a_shell_and_nothing_else_of_one_happens() {
+        let (name, words) = parsed(r#"python3 "my bn.py" --device=cpu '$HOME;*'"#);
+        assert_eq!(name, None);
+        assert_eq!(words, ["python3", "my bn.py", "--device=cpu", "$HOME;*"]);
+    }
+
+    #[test]
+    fn a_name_may_stand_before_it() {
+        assert_eq!(
+            parsed("numpy=python3 bn.py"),
+            (Some("numpy".to_owned()), vec!["python3".to_owned(), "bn.py".to_owned()])
+        );
+        assert_eq!(parsed("./run --x=1").0, None);
+        assert_eq!(parsed("'a b'=c"), (None, vec!["a b=c".to_owned()]));
+    }
+
+    #[test]
+    fn what_is_no_command_is_refused_with_what_is_wrong() {
+        let refused = |text: &str| text.parse::<Outside>().unwrap_err();
+        assert!(refused("OMP_NUM_THREADS=1 python3 bn.py").contains("write `env OMP_NUM_THREADS=… COMMAND`"));
+        assert!(refused("python3 'bn.py").contains("quotes are not closed"));
+        assert!(refused("").contains("no command") && refused("numpy=  ").contains("no command"));
+    }
+}
