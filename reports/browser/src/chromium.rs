@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -110,6 +111,8 @@ impl Chromium {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            // Of its own, so that all its processes can be stopped.
+            .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", path.display()));
         let commands = child.stdin.take().expect("it is piped");
@@ -153,7 +156,10 @@ impl Chromium {
         let answered = match sent {
             Ok(()) => answer
                 .recv_timeout(PATIENCE)
-                .map_err(|_| format!("no answer in {PATIENCE:?}, or Chromium has ended"))
+                .map_err(|error| match error {
+                    RecvTimeoutError::Timeout => format!("no answer in {PATIENCE:?}"),
+                    RecvTimeoutError::Disconnected => "Chromium has ended".to_owned(),
+                })
                 .flatten(),
             Err(error) => Err(format!("Chromium has ended: {error}")),
         };
@@ -232,7 +238,8 @@ impl Drop for Chromium {
         let begun = Instant::now();
         while matches!(child.try_wait(), Ok(None)) {
             if begun.elapsed() > FAREWELL {
-                let _ = child.kill();
+                let group = rustix::process::Pid::from_child(&child);
+                let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
                 let _ = child.wait();
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -1,5 +1,5 @@
-//! The report in a real browser: a small driver that speaks the `DevTools` protocol over a pipe, the runs whose pages are looked at, and the
-//! accessibility check. The tests are in `tests/`, the figures and the screenshots in `examples/`.
+//! The report in a real browser: a small driver that speaks the `DevTools` protocol over a pipe, the runs whose pages are
+//! looked at, and the accessibility check. The tests are in `tests/`, the figures and the screenshots in `src/bin/`.
 //!
 //! Everything is behind the feature `browser`, which `just browser` switches on. It all serves tests: whatever goes wrong
 //! in the browser ends them with a message that says what was waited for, so functions here panic rather than return.
