@@ -1,14 +1,12 @@
 //! Which tensors of a run are drawn, and which results keep their pictures.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-
-use bn_api::{StepAnswer, TensorName};
-use bn_cases::Case;
-use bn_cases::case::Place;
+use std::hash::Hash;
 
 use crate::oracle::Expected;
 use crate::pictures::picture;
 use crate::results::{StepResult, Verdict};
+use bn_api::{StepAnswer, TensorName};
 
 /// The most tensors of a result that are drawn.
 const DRAWN_TENSORS: usize = 4;
@@ -19,24 +17,29 @@ const DRAWN_FAILING: usize = 8;
 /// How many whose deviation is declared.
 const DRAWN_KNOWN: usize = 2;
 
-/// Which results keep their pictures: the first ones of each written case, backend and verdict, whatever the order in
-/// which they come in, so that neither the memory nor the report grows with the number of failures.
-#[derive(Default)]
-pub struct Album<'a> {
-    kept: HashMap<(&'a Place, usize, Verdict), BTreeSet<usize>>,
+/// Which results keep their pictures: the first ones of each key and verdict, whatever the order in which they come in, so
+/// that neither the memory nor the report grows with the number of failures. A key is a written case and a backend.
+pub struct Album<K> {
+    kept: HashMap<(K, Verdict), BTreeSet<usize>>,
 }
 
-impl<'a> Album<'a> {
+impl<K> Default for Album<K> {
+    fn default() -> Self {
+        Album { kept: HashMap::new() }
+    }
+}
+
+impl<K: Hash + Eq> Album<K> {
     /// Takes in the result of case number `index`, and says whose pictures have to go for it.
-    pub fn add(&mut self, case: &'a Case, column: usize, verdict: Verdict, index: usize) -> Option<usize> {
-        let kept = self.kept.entry((&case.place, column, verdict)).or_default();
+    pub fn add(&mut self, key: K, verdict: Verdict, index: usize) -> Option<usize> {
+        let kept = self.kept.entry((key, verdict)).or_default();
         kept.insert(index);
         if kept.len() > drawn(verdict) { kept.pop_last() } else { None }
     }
 }
 
 /// How many results of a verdict keep their pictures, for each case of a file and each backend.
-pub fn drawn(verdict: Verdict) -> usize {
+fn drawn(verdict: Verdict) -> usize {
     if verdict == Verdict::Known { DRAWN_KNOWN } else { DRAWN_FAILING }
 }
 
@@ -81,7 +84,7 @@ mod tests {
             let mut album = Album::default();
             let mut kept: Vec<usize> = order.to_vec();
             for index in order {
-                let out = album.add(&suite.cases[index], 0, Verdict::Fail, index);
+                let out = album.add((&suite.cases[index].place, 0), Verdict::Fail, index);
                 kept.retain(|&kept| Some(kept) != out);
             }
             kept.sort_unstable();
@@ -94,10 +97,10 @@ mod tests {
         let suite = load_str("s.yaml", "suite: s\ncases: [{name: a, input: {shape: [4, 3]}, mode: train}]\n");
         let suite = suite.expect("a suite");
         let mut album = Album::default();
-        let case = &suite.cases[0];
-        let out: Vec<_> = (0..3).map(|index| album.add(case, 0, Verdict::Known, index)).collect();
+        let place = &suite.cases[0].place;
+        let out: Vec<_> = (0..3).map(|index| album.add((place, 0), Verdict::Known, index)).collect();
         assert_eq!(out, [None, None, Some(2)]);
-        assert_eq!(album.add(case, 0, Verdict::Fail, 3), None);
-        assert_eq!(album.add(case, 1, Verdict::Known, 4), None);
+        assert_eq!(album.add((place, 0), Verdict::Fail, 3), None);
+        assert_eq!(album.add((place, 1), Verdict::Known, 4), None);
     }
 }

@@ -5,10 +5,8 @@ mod parts;
 
 use std::collections::{HashMap, HashSet};
 
-use crate::album::{drawn, take_down};
-use crate::results::{
-    BackendColumn, CaseInfo, CaseResult, RunInfo, RunResults, SCHEMA_VERSION, SuiteInfo, Verdict,
-};
+use crate::album::{Album, take_down};
+use crate::results::{BackendColumn, CaseInfo, CaseResult, RunInfo, RunResults, SCHEMA_VERSION, SuiteInfo};
 
 use parts::Parts;
 
@@ -37,8 +35,7 @@ pub struct Merged {
 
 /// Makes one run of several. Cases and backends are those of any; of a result that there is more than once, the last
 /// one is kept. A run that is left alone stays as it is; of none nothing comes.
-pub fn merge(sources: Vec<Source>) -> Option<Merged> {
-    let mut sources = sources;
+pub fn merge(mut sources: Vec<Source>) -> Option<Merged> {
     if sources.len() < 2 {
         let results = sources.pop()?.results;
         return Some(Merged { results, replaced: 0, warnings: Vec::new() });
@@ -60,9 +57,8 @@ pub fn merge(sources: Vec<Source>) -> Option<Merged> {
     let undecided = if replaced == 0 { parts.decide(&mut deviation_errors) } else { Vec::new() };
     let faults = sources.iter().rev().find_map(|source| source.results.faults.clone());
     let run = RunInfo { undecided, ..parts.info(&sources, backends) };
-    let schema_version = SCHEMA_VERSION;
     let results = RunResults {
-        schema_version,
+        schema_version: SCHEMA_VERSION,
         run,
         suites,
         cases,
@@ -215,12 +211,11 @@ fn results(sources: &[Source], cases: &[CaseInfo], backends: &[BackendColumn]) -
 fn thin_out(results: &mut [CaseResult], cases: &[CaseInfo]) {
     let places: HashMap<&str, (&str, usize)> =
         cases.iter().map(|case| (case.id.as_str(), (case.file.as_str(), case.line))).collect();
-    let mut kept: HashMap<((&str, usize), String, Verdict), usize> = HashMap::new();
-    for result in results {
+    let mut album = Album::default();
+    for (index, result) in results.iter_mut().enumerate() {
         let Some(&place) = places.get(result.case.as_str()) else { continue };
-        let kept = kept.entry((place, result.backend.clone(), result.verdict)).or_default();
-        *kept += 1;
-        if *kept > drawn(result.verdict) {
+        // They come in their order, so what has to go is the one at hand.
+        if album.add((place, result.backend.clone()), result.verdict, index).is_some() {
             take_down(&mut result.steps);
         }
     }

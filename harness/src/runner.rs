@@ -81,7 +81,7 @@ pub fn run<E: Send>(
         progress(finished, &verdicts);
         done[index] = Some((info, judged));
         for (column, verdict) in verdicts.into_iter().enumerate() {
-            let out = album.add(cases[index], column, verdict, index);
+            let out = album.add((&cases[index].place, column), verdict, index);
             if let Some((_, judged)) = out.and_then(|index| done[index].as_mut()) {
                 take_down(&mut judged[column].result.steps);
             }

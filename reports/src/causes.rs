@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use bn_harness::results::{
-    BackendDiagnosis, CaseInfo, CaseResult, ErrorResult, Mistake, RunResults, StepResult, Suspicion,
-    TensorResult, Verdict,
+    BackendDiagnosis, CaseInfo, CaseResult, ErrorResult, Mistake, RunResults, Suspicion, TensorResult,
+    Verdict, Wrong,
 };
 
-use crate::terminal::{thousands, wrong_in};
+use crate::terminal::thousands;
 
 /// Results that are not as expected for the same reason. Its texts are as they came: whoever shows them makes them
 /// harmless.
@@ -113,33 +113,27 @@ fn sentence(suspicion: &Suspicion) -> String {
 
 /// What shows first, without what only this case has.
 fn symptom(result: &CaseResult) -> String {
-    match first_wrong(result) {
-        Some(step) if result.verdict == Verdict::Fail || result.reason.is_none() => {
-            let action = &step.action;
-            match Wrong::first_of(step) {
-                Some(Wrong::Error(error)) => format!("{action}: {}", error_line(error)),
-                Some(Wrong::Tensor(tensor)) if step.step == 0 => {
-                    format!("{} of a new layer differs", tensor.tensor)
-                }
-                Some(Wrong::Tensor(tensor)) => format!("{} differs after {action}", tensor.tensor),
-                None => said(result),
-            }
+    let is_told_by_steps = result.verdict == Verdict::Fail || result.reason.is_none();
+    match result.first_wrong().filter(|_| is_told_by_steps) {
+        Some((step, Wrong::Error(error))) => format!("{}: {}", step.action, error_line(error)),
+        Some((step, Wrong::Tensor(tensor))) if step.step == 0 => {
+            format!("{} of a new layer differs", tensor.tensor)
         }
-        _ => said(result),
+        Some((step, Wrong::Tensor(tensor))) => format!("{} differs after {}", tensor.tensor, step.action),
+        None => said(result),
     }
 }
 
 /// What differs first, with its figures, in a line; the reason where no step says it.
 pub fn difference(result: &CaseResult) -> String {
-    let Some(step) = first_wrong(result) else {
+    let Some((step, wrong)) = result.first_wrong() else {
         return said(result);
     };
-    let place = format!("step {} ({})", step.step, step.action);
-    match Wrong::first_of(step) {
-        Some(Wrong::Error(error)) => format!("{place}: {}", error_line(error)),
-        Some(Wrong::Tensor(tensor)) => format!("{place}: {}", tensor_line(tensor)),
-        None => said(result),
-    }
+    let what = match wrong {
+        Wrong::Error(error) => error_line(error),
+        Wrong::Tensor(tensor) => tensor_line(tensor),
+    };
+    format!("step {} ({}): {what}", step.step, step.action)
 }
 
 /// The first line of the reason, or what the verdict says of itself.
@@ -151,23 +145,6 @@ fn said(result: &CaseResult) -> String {
         verdict => verdict.name(),
     };
     line.unwrap_or(unsaid).to_owned()
-}
-
-fn first_wrong(result: &CaseResult) -> Option<&StepResult> {
-    result.steps.iter().find(|step| wrong_in(step) > 0)
-}
-
-enum Wrong<'a> {
-    Error(&'a ErrorResult),
-    Tensor(&'a TensorResult),
-}
-
-impl<'a> Wrong<'a> {
-    fn first_of(step: &'a StepResult) -> Option<Self> {
-        let error = step.error.as_ref().filter(|error| error.verdict == Verdict::Fail).map(Wrong::Error);
-        let is_wrong = |tensor: &&TensorResult| matches!(tensor.verdict, Verdict::Fail | Verdict::Suspect);
-        error.or_else(|| step.tensors.iter().find(is_wrong).map(Wrong::Tensor))
-    }
 }
 
 fn error_line(error: &ErrorResult) -> String {

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use bn_harness::changes::{Changes, Side, Transition, TransitionKind};
 use bn_harness::results::{RunResults, Verdict};
-use chrono::DateTime;
 
 use crate::style::{BOLD, DIM, of, one_line, paint};
+use crate::tally::date;
 use crate::terminal::{Invocation, budget_used, count, thousands};
 
 /// How many changes of a kind are listed, where not all are asked for.
@@ -162,7 +162,7 @@ fn ratio(before: Option<Side>, after: Option<Side>) -> Option<String> {
 
 fn outcome(changes: &Changes) -> String {
     let baseline = &changes.baseline;
-    let began = i64::try_from(baseline.started_unix_ms).ok().and_then(DateTime::from_timestamp_millis);
+    let began = date(baseline.started_unix_ms);
     let began = began.map(|began| format!(", {}", began.format("%Y-%m-%d %H:%M UTC"))).unwrap_or_default();
     let source = format!("{} (bncheck {}{began})", one_line(&baseline.source), one_line(&baseline.bncheck));
     if changes.compared == 0 {

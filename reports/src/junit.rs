@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anstream::adapter::strip_str;
 use bn_harness::results::{CaseInfo, CaseResult, RunResults, Verdict};
-use chrono::DateTime;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use thiserror::Error;
 
 use crate::causes;
 use crate::style::{one_line, passage};
-use crate::terminal::{self, Invocation};
+use crate::tally::date;
+use crate::terminal::{self, Invocation, place};
 
 /// How many failures of a backend are told in full; of the others what differs first, where it is written and how to
 /// see it again.
@@ -108,8 +108,7 @@ impl Suites<'_> {
         let body = if in_full {
             strip_str(&terminal::mismatch_of(case, result, &self.invocation)).to_string()
         } else {
-            let place =
-                case.map(|case| format!("{}:{}\n", one_line(&case.file), case.line)).unwrap_or_default();
+            let place = case.map(|case| place(case) + "\n").unwrap_or_default();
             format!("{place}replay: {}\n", self.invocation.replay(&result.case, Some(&result.backend)))
         };
         wrong(kind, result.verdict.name(), &one_line(&causes::difference(result)), &body)
@@ -145,8 +144,7 @@ impl Suites<'_> {
     fn suite(&self, name: &str) -> TestSuite {
         let run = &self.results.run;
         let mut suite = TestSuite::new(one_line(name));
-        if let Some(began) = i64::try_from(run.started_unix_ms).ok().and_then(DateTime::from_timestamp_millis)
-        {
+        if let Some(began) = date(run.started_unix_ms) {
             suite.set_timestamp(began);
         }
         let machine = &run.machine;

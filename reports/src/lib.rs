@@ -16,5 +16,6 @@ pub mod markdown;
 pub mod read;
 pub mod sound;
 pub mod style;
+mod tally;
 pub mod terminal;
 pub mod write;

@@ -10,7 +10,8 @@ use bn_harness::results::{BackendColumn, CaseInfo, CaseResult, RunResults, Verdi
 
 use crate::causes::{self, Cause};
 use crate::style::one_line;
-use crate::terminal::{Invocation, budget_used, count};
+use crate::tally::{Tally, outcome};
+use crate::terminal::{Invocation, budget_used, count, place};
 use text::{Page, code, html};
 
 /// What a summary has in bytes at most; GitHub refuses one of a mebibyte.
@@ -58,14 +59,7 @@ pub fn summary(results: &RunResults) -> String {
 }
 
 fn heading(results: &RunResults) -> String {
-    let unexpected = results.unexpected().count() + results.deviation_errors.len();
-    let outcome = match unexpected {
-        _ if results.as_expected() && !results.compares() => "nothing was compared in this part".to_owned(),
-        _ if results.as_expected() => "all as expected".to_owned(),
-        0 if results.run.incomplete.is_some() => "not all of the run".to_owned(),
-        0 => "nothing was compared".to_owned(),
-        unexpected => format!("{unexpected} not as expected"),
-    };
+    let outcome = outcome(results, |unexpected| unexpected.to_string());
     let mut text = format!("## bncheck: {outcome}\n\n");
     if let Some(why) = &results.run.incomplete {
         let _ = writeln!(text, "**Incomplete:** {}\n", code(why));
@@ -75,30 +69,20 @@ fn heading(results: &RunResults) -> String {
 
 /// The verdicts of each backend.
 fn verdicts(page: &mut Page, results: &RunResults) {
-    let mut counts: HashMap<(&str, Verdict), usize> = HashMap::new();
-    let mut used: HashMap<&str, f64> = HashMap::new();
-    for result in &results.results {
-        *counts.entry((&result.backend, result.verdict)).or_default() += 1;
-        if let (Verdict::Pass, Some(share)) = (result.verdict, result.budget_used) {
-            let most = used.entry(&result.backend).or_default();
-            *most = most.max(share);
-        }
-    }
-    let is_shown =
-        |verdict: &Verdict| *verdict == Verdict::Pass || counts.keys().any(|(_, counted)| counted == verdict);
-    let shown: Vec<Verdict> = Verdict::ALL.into_iter().filter(is_shown).collect();
+    let tally = Tally::of(&results.results);
+    let shown = tally.shown();
     let names: Vec<&str> = shown.iter().map(|verdict| verdict.name()).collect();
     page.push(&format!("| backend | {} | budget used | version |\n", names.join(" | ")));
     page.push(&format!("|:---|{}---:|:---|\n", "---:|".repeat(shown.len())));
     let row = |backend: &BackendColumn| {
         let name = backend.name.as_str();
-        let cell = |verdict: &Verdict| match counts.get(&(name, *verdict)) {
-            None => "0".to_owned(),
-            Some(count) if verdict.is_expected() => count.to_string(),
-            Some(count) => format!("**{count}**"),
+        let cell = |verdict: &Verdict| match tally.count(name, *verdict) {
+            0 => "0".to_owned(),
+            count if verdict.is_expected() => count.to_string(),
+            count => format!("**{count}**"),
         };
         let cells: Vec<String> = shown.iter().map(cell).collect();
-        let used = used.get(name).map_or_else(|| "–".to_owned(), |share| budget_used(*share));
+        let used = tally.used(name).map_or_else(|| "–".to_owned(), budget_used);
         format!("| {} | {} | {used} | {} |\n", code(name), cells.join(" | "), code(&backend.version))
     };
     let backends = &results.run.backends;
@@ -248,8 +232,4 @@ fn entry(result: &CaseResult, case: Option<&CaseInfo>, invocation: &Invocation) 
     let place = case.map(|case| format!("{}  ", place(case))).unwrap_or_default();
     let replay = invocation.replay(&result.case, Some(&result.backend));
     format!("# {place}{}\n{replay}\n", one_line(&causes::difference(result)))
-}
-
-fn place(case: &CaseInfo) -> String {
-    format!("{}:{}", one_line(&case.file), case.line)
 }

@@ -8,6 +8,7 @@ use bn_harness::results::{
 
 use crate::diagnosis;
 use crate::style::{BOLD, DIM, is_hostile, of, one_line, paint, passage};
+use crate::tally::{Tally, outcome};
 
 /// How many mismatching cases are shown in full after a run.
 const SHOWN_IN_FULL: usize = 10;
@@ -140,15 +141,8 @@ pub fn run(results: &RunResults, invocation: &Invocation) -> String {
 
 /// The table of verdicts and the line below it.
 pub fn summary(results: &RunResults) -> String {
-    let counted = |backend: &str, verdict: Verdict| {
-        results.of_backend(backend).filter(|result| result.verdict == verdict).count()
-    };
-    let shown: Vec<Verdict> = Verdict::ALL
-        .into_iter()
-        .filter(|&verdict| {
-            verdict == Verdict::Pass || results.results.iter().any(|result| result.verdict == verdict)
-        })
-        .collect();
+    let tally = Tally::of(&results.results);
+    let shown = tally.shown();
     let names: Vec<String> = results.run.backends.iter().map(|backend| one_line(&backend.name)).collect();
     let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(7);
     let mut text = format!("{BOLD}{:name_width$}{BOLD:#}", "backend");
@@ -159,14 +153,11 @@ pub fn summary(results: &RunResults) -> String {
     for (backend, name) in results.run.backends.iter().zip(names) {
         let _ = write!(text, "{BOLD}{name:name_width$}{BOLD:#}");
         for &verdict in &shown {
-            let count = counted(&backend.name, verdict);
+            let count = tally.count(&backend.name, verdict);
             let style = if count == 0 { DIM } else { of(verdict) };
             let _ = write!(text, "  {style}{count:>11}{style:#}");
         }
-        // The worst of what passed: how close the backend comes to the line.
-        let passed = results.of_backend(&backend.name).filter(|result| result.verdict == Verdict::Pass);
-        let used = passed.filter_map(|result| result.budget_used).reduce(f64::max);
-        let used = used.map_or_else(|| "-".to_owned(), budget_used);
+        let used = tally.used(&backend.name).map_or_else(|| "-".to_owned(), budget_used);
         let _ = writeln!(text, "  {used:>11}  {DIM}{}{DIM:#}", one_line(&backend.version));
     }
     let _ = writeln!(
@@ -181,19 +172,11 @@ pub fn summary(results: &RunResults) -> String {
     if let Some(why) = &results.run.incomplete {
         let _ = writeln!(text, "{}: {}", paint(of(Verdict::Error), "incomplete"), one_line(why));
     }
-    let outcome = if results.as_expected() && !results.compares() {
-        // So it can only be with a part of a run: the others may have compared something.
-        "nothing was compared in this part".to_owned()
-    } else if results.as_expected() {
-        paint(of(Verdict::Pass), "all as expected")
-    } else {
-        let unexpected = results.unexpected().count() + results.deviation_errors.len();
-        let said = match unexpected {
-            0 if results.run.incomplete.is_some() => "not all of the run".to_owned(),
-            0 => "nothing was compared".to_owned(),
-            unexpected => format!("{unexpected} not as expected"),
-        };
-        paint(of(Verdict::Fail), &said)
+    let outcome = outcome(results, |unexpected| unexpected.to_string());
+    let outcome = match (results.as_expected(), results.compares()) {
+        (true, false) => outcome,
+        (true, true) => paint(of(Verdict::Pass), &outcome),
+        (false, _) => paint(of(Verdict::Fail), &outcome),
     };
     let _ = writeln!(text, "{outcome}");
     text
@@ -208,13 +191,13 @@ pub fn mismatch(results: &RunResults, result: &CaseResult, invocation: &Invocati
 pub fn mismatch_of(case: Option<&CaseInfo>, result: &CaseResult, invocation: &Invocation) -> String {
     let mut text = heading(result);
     if let Some(case) = case {
-        let _ = writeln!(text, "  {DIM}{}:{}{DIM:#}", one_line(&case.file), case.line);
+        let _ = writeln!(text, "  {DIM}{}{DIM:#}", place(case));
     }
     if let Some(reason) = &result.reason {
         let _ = writeln!(text, "  {}", indented(reason, 2));
     }
     // What follows a first mismatch is often its consequence: one step in full, the others counted.
-    let is_wrong = |step: &&StepResult| wrong_in(step) > 0;
+    let is_wrong = |step: &&StepResult| step.wrong().next().is_some();
     let mut wrong = result.steps.iter().filter(is_wrong);
     if let Some(step) = wrong.next() {
         text += &step_text(step, false);
@@ -245,11 +228,9 @@ fn heading(result: &CaseResult) -> String {
     format!("{verdict}  {BOLD}{}{BOLD:#}  {}\n", one_line(&result.backend), one_line(&result.case))
 }
 
-pub(crate) fn wrong_in(step: &StepResult) -> usize {
-    let error = step.error.as_ref().is_some_and(|error| error.verdict == Verdict::Fail);
-    let tensors =
-        step.tensors.iter().filter(|tensor| matches!(tensor.verdict, Verdict::Fail | Verdict::Suspect));
-    usize::from(error) + tensors.count()
+/// Where a case is written.
+pub(crate) fn place(case: &CaseInfo) -> String {
+    format!("{}:{}", one_line(&case.file), case.line)
 }
 
 /// Columns of the longest name of a tensor, `num_batches_tracked`.

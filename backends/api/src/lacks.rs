@@ -6,7 +6,7 @@ use crate::{Action, Layout, Request, Setting, Unobservable};
 
 /// The features of `torch.nn.BatchNorm` that a layer does not have, each with the reason that the verdict
 /// `unsupported` gives; nothing is lacking by default. `S` is a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lacks<S = &'static str> {
     /// `momentum=None`.
     pub cumulative_average: Option<S>,
@@ -32,25 +32,6 @@ pub struct Lacks<S = &'static str> {
     pub layouts: Option<S>,
     /// `num_batches_tracked`: cases are run all the same, and the rest of the state compared.
     pub counter: Option<S>,
-}
-
-impl<S> Default for Lacks<S> {
-    fn default() -> Self {
-        Lacks {
-            cumulative_average: None,
-            untracked: None,
-            reset: None,
-            settings: None,
-            new_tensors: None,
-            requires_grad: None,
-            cast: None,
-            mixed_layer: None,
-            state_dict: None,
-            integers: None,
-            layouts: None,
-            counter: None,
-        }
-    }
 }
 
 impl<S: AsRef<str>> Lacks<S> {

@@ -126,22 +126,25 @@ impl<'a> Comparison<'a> {
         let other = self.rewritten();
         if let [first, ..] = &other[..] {
             let named = if other.len() > NAMED { format!("{first} and others") } else { other.join(", ") };
-            notes.push(format!("{} asked otherwise than in the baseline: {named}", cases(other.len())));
+            notes.push(format!(
+                "{} asked otherwise than in the baseline: {named}",
+                counted(other.len(), "case")
+            ));
         }
         for (backend, count) in kept.asked_now {
-            let count = results(count);
+            let count = counted(count, "result");
             notes.push(format!("{backend} was not asked in the baseline: {count} are not compared"));
         }
         for (backend, count) in kept.asked_before {
-            let count = results(count);
+            let count = counted(count, "result");
             notes.push(format!("{backend} was asked in the baseline only: {count} are not compared"));
         }
         if !kept.cases_before.is_empty() {
-            let count = cases(kept.cases_before.len());
+            let count = counted(kept.cases_before.len(), "case");
             notes.push(format!("this run chose among the baseline's cases: {count} of it are not compared"));
         }
         if !kept.cases_now.is_empty() {
-            let count = cases(kept.cases_now.len());
+            let count = counted(kept.cases_now.len(), "case");
             notes.push(format!("the baseline is of a choice of cases: {count} of this run are not compared"));
         }
         notes
@@ -259,10 +262,6 @@ fn transition(kind: TransitionKind, before: Option<&CaseResult>, after: Option<&
 }
 
 /// "1 case", "2 cases".
-fn cases(count: usize) -> String {
-    format!("{count} case{}", if count == 1 { "" } else { "s" })
-}
-
-fn results(count: usize) -> String {
-    format!("{count} result{}", if count == 1 { "" } else { "s" })
+fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::results::{CaseResult, ErrorResult, StepResult, TensorResult, Verdict};
+use crate::results::{CaseResult, ErrorResult, TensorResult, Wrong};
 
 /// How many characters of a reason or message are kept.
 const KEPT: usize = 300;
@@ -10,21 +10,14 @@ const KEPT: usize = 300;
 /// What is wrong with a result first: at which step, with which tensor, and by how much; or why there is no answer.
 /// Nothing where nothing is said of it.
 pub fn first_difference(result: &CaseResult) -> Option<String> {
-    let wrong = result.steps.iter().find_map(|step| Some(format!("{}: {}", place(step), in_step(step)?)));
-    wrong.or_else(|| result.reason.as_deref().map(first_line))
-}
-
-fn place(step: &StepResult) -> String {
-    format!("step {} ({})", step.step, first_line(&step.action))
-}
-
-fn in_step(step: &StepResult) -> Option<String> {
-    let error = step.error.as_ref().filter(|error| is_wrong(error.verdict)).map(of_error);
-    error.or_else(|| step.tensors.iter().find(|tensor| is_wrong(tensor.verdict)).map(of_tensor))
-}
-
-fn is_wrong(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Fail | Verdict::Suspect)
+    let Some((step, wrong)) = result.first_wrong() else {
+        return result.reason.as_deref().map(first_line);
+    };
+    let what = match wrong {
+        Wrong::Error(error) => of_error(error),
+        Wrong::Tensor(tensor) => of_tensor(tensor),
+    };
+    Some(format!("step {} ({}): {what}", step.step, first_line(&step.action)))
 }
 
 fn of_error(error: &ErrorResult) -> String {

@@ -4,6 +4,7 @@ mod matrix;
 mod origin;
 mod part;
 mod picture;
+mod wrong;
 
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub use matrix::{FaultMatrix, FaultRow, FirstCatch};
 pub use origin::{StoryInfo, SuiteInfo, WrittenCase};
 pub use part::{Part, PartInfo, Selection, Undecided};
 pub use picture::{ClassCount, Element, Heat, MagnitudeBin, NumberClass, Picture, UlpBin};
+pub use wrong::Wrong;
 
 /// The version of this model; it grows when a field changes its meaning or goes.
 pub const SCHEMA_VERSION: u32 = 1;

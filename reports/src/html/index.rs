@@ -4,12 +4,14 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
+use bn_harness::changes::TransitionKind;
 use bn_harness::results::Verdict;
 use serde::Serialize;
 
 use super::grid::Grid;
 use super::pack::{Block, Parts, fronts, json, planes, runs, three_digits};
 use super::run;
+use super::summary::{glyph, kind_in_words};
 use super::text::line;
 use crate::terminal::Invocation;
 
@@ -25,6 +27,8 @@ struct Meta<'a> {
     cases: usize,
     backends: Vec<Backend<'a>>,
     verdicts: Vec<&'static str>,
+    /// Their signs.
+    glyphs: Vec<&'static str>,
     /// Verdicts that a run may have and be as expected.
     expected: Vec<bool>,
     suites: Vec<Cow<'a, str>>,
@@ -39,6 +43,8 @@ struct Meta<'a> {
     /// Whether there are blocks of these names.
     has_changes: bool,
     changes_left_out: usize,
+    /// Kinds of changes, the worst first, in words.
+    kinds: Vec<(TransitionKind, &'static str)>,
     has_faults: bool,
 }
 
@@ -74,6 +80,7 @@ pub fn index(grid: &Grid, invocation: &Invocation, group: usize) -> Block {
         cases: grid.rows(),
         backends: backends(grid, invocation),
         verdicts: Verdict::ALL.iter().map(|verdict| verdict.name()).collect(),
+        glyphs: Verdict::ALL.into_iter().map(glyph).collect(),
         expected: Verdict::ALL.iter().map(|verdict| verdict.is_expected()).collect(),
         suites: suites.values.into_iter().map(line).collect(),
         shapes: shapes.values,
@@ -82,6 +89,7 @@ pub fn index(grid: &Grid, invocation: &Invocation, group: usize) -> Block {
         group,
         has_changes: grid.results.changes.is_some(),
         changes_left_out: run::changes_left_out(grid),
+        kinds: TransitionKind::ALL.into_iter().map(|kind| (kind, kind_in_words(kind))).collect(),
         has_faults: grid.results.faults.is_some(),
     };
     let mut parts = Parts::default();

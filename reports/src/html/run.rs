@@ -104,7 +104,7 @@ pub fn changes_left_out(grid: &Grid) -> usize {
     grid.results.changes.as_ref().map_or(0, |changes| changes.transitions.len().saturating_sub(LISTED))
 }
 
-/// The blocks `changes` and `faults`, where the run has them.
+/// The blocks `transitions` and `faults`, where the run has them.
 pub fn blocks(grid: &Grid) -> Vec<Block> {
     let mut blocks = Vec::new();
     if let Some(changes) = &grid.results.changes {

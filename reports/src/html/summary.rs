@@ -4,12 +4,12 @@ use bn_harness::changes::{Changes, TransitionKind};
 use bn_harness::results::{
     BackendDiagnosis, CaseInfo, CaseResult, Explanation, RunResults, Suspicion, Verdict,
 };
-use chrono::DateTime;
 
 use super::grid::Grid;
 use super::text::{line, passage};
 use crate::causes;
-use crate::terminal::{Invocation, budget_used, thousands};
+use crate::tally::{Tally, date, outcome};
+use crate::terminal::{Invocation, budget_used, place, thousands};
 
 /// How many results that are not as expected are listed.
 const LISTED: usize = 50;
@@ -118,17 +118,12 @@ impl Summary {
     /// Of a run.
     pub fn new(grid: &Grid, invocation: &Invocation) -> Self {
         let results = grid.results;
-        let shown: Vec<Verdict> = Verdict::ALL
-            .into_iter()
-            .filter(|&verdict| {
-                verdict == Verdict::Pass || results.results.iter().any(|result| result.verdict == verdict)
-            })
-            .collect();
+        let shown = Tally::of(&results.results).shown();
         let causes = causes::of(results);
         let by_id = causes::by_id(results);
         Summary {
             is_as_expected: results.as_expected(),
-            outcome: outcome(results),
+            outcome: capitalised(&outcome(results, |unexpected| thousands(unexpected as u64))),
             cases: format!(
                 "{} × {} against {}",
                 counted(results.cases.len(), "case"),
@@ -172,7 +167,7 @@ fn mark(verdict: Verdict, count: usize) -> Mark {
     Mark { name: verdict.name(), glyph: glyph(verdict), count: thousands(count as u64), is_none: count == 0 }
 }
 
-/// The sign of a verdict, so that colour is never needed to tell one from another. The script's `format.js` has the same.
+/// The sign of a verdict, so that colour is never needed to tell one from another.
 pub fn glyph(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "✓",
@@ -192,21 +187,16 @@ fn counted(number: usize, what: &str) -> String {
     format!("{} {what}{}", thousands(number as u64), if number == 1 { "" } else { "s" })
 }
 
-fn outcome(results: &RunResults) -> String {
-    let unexpected = results.unexpected().count() + results.deviation_errors.len();
-    match unexpected {
-        _ if results.as_expected() && !results.compares() => "Nothing was compared in this part".to_owned(),
-        _ if results.as_expected() => "All as expected".to_owned(),
-        0 if results.run.incomplete.is_some() => "Not all of the run".to_owned(),
-        0 => "Nothing was compared".to_owned(),
-        unexpected => format!("{} not as expected", thousands(unexpected as u64)),
-    }
+/// With a capital letter, as a heading begins.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn facts(results: &RunResults) -> Vec<(&'static str, String)> {
     let run = &results.run;
     let machine = &run.machine;
-    let time = DateTime::from_timestamp_millis(run.started_unix_ms as i64);
+    let time = date(run.started_unix_ms);
     let mut facts = vec![
         ("Oracle", line(&run.oracle).into_owned()),
         ("bncheck", line(&run.bncheck).into_owned()),
@@ -229,21 +219,16 @@ fn facts(results: &RunResults) -> Vec<(&'static str, String)> {
 }
 
 fn backends(grid: &Grid, shown: &[Verdict]) -> Vec<Row> {
-    let row = |(column, backend): (usize, &bn_harness::results::BackendColumn)| {
-        let results = || (0..grid.rows()).filter_map(move |row| grid.cell(row, column));
-        let count = |verdict| results().filter(|result| result.verdict == verdict).count();
-        // The worst of what passed: how close the backend comes to the line.
-        let passed = results().filter(|result| result.verdict == Verdict::Pass);
-        let used = passed.filter_map(|result| result.budget_used).reduce(f64::max);
-        Row {
-            name: line(&backend.name).into_owned(),
-            version: line(&backend.version).into_owned(),
-            about: line(&backend.about).into_owned(),
-            counts: shown.iter().map(|&verdict| mark(verdict, count(verdict))).collect(),
-            used: used.map_or_else(|| "–".to_owned(), budget_used),
-        }
+    // Of a result that is there twice the matrix has the first, and so has this.
+    let tally = Tally::of(grid.cells().flatten());
+    let row = |backend: &bn_harness::results::BackendColumn| Row {
+        name: line(&backend.name).into_owned(),
+        version: line(&backend.version).into_owned(),
+        about: line(&backend.about).into_owned(),
+        counts: shown.iter().map(|&verdict| mark(verdict, tally.count(&backend.name, verdict))).collect(),
+        used: tally.used(&backend.name).map_or_else(|| "–".to_owned(), budget_used),
     };
-    grid.results.run.backends.iter().enumerate().map(row).collect()
+    grid.results.run.backends.iter().map(row).collect()
 }
 
 fn unexpected(result: &CaseResult, case: Option<&CaseInfo>, invocation: &Invocation) -> Unexpected {
@@ -251,7 +236,7 @@ fn unexpected(result: &CaseResult, case: Option<&CaseInfo>, invocation: &Invocat
         verdict: mark(result.verdict, 1),
         backend: line(&result.backend).into_owned(),
         case: line(&result.case).into_owned(),
-        place: case.map_or_else(String::new, |case| format!("{}:{}", line(&case.file), case.line)),
+        place: case.map(place).unwrap_or_default(),
         what: line(&causes::difference(result)).into_owned(),
         replay: invocation.replay(&result.case, Some(&result.backend)),
     }

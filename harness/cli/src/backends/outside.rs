@@ -87,7 +87,7 @@ impl Outside {
                     "it speaks protocol {theirs}, this bncheck {}: take the helper, or the page, of this version",
                     bn_api::wire::PROTOCOL
                 ),
-                WorkerError::Start { program, error } => format!("cannot start {program}: {error}"),
+                error @ WorkerError::Start { .. } => error.to_string(),
             })
         })?;
         match &self.name {

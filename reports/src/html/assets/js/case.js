@@ -24,16 +24,15 @@ async function showCase(id, backend) {
   // Another case may have been opened in the meantime.
   if (opened.row !== row) return;
   section.dataset.case = id;
-  section.replaceChildren(crumbs(row), heading(row, details), answers(row, details), ...origin(row, details));
+  refill(section, crumbs(row), heading(row, details), answers(row, details), origin(row, details));
   await selectTab(opened.column);
   performance.mark("bncheck:case");
 }
 
 /** The column of the first answer that is not as expected, or else that does not pass. */
 function columnToShow(row) {
-  const verdicts = run.backends.map((_, column) => verdictOf(row, column));
-  const bad = verdicts.findIndex((verdict) => !isExpected(verdict) && verdict !== "nothing");
-  return bad >= 0 ? bad : Math.max(0, verdicts.findIndex((verdict) => verdict !== "pass" && verdict !== "nothing"));
+  const bad = run.backends.findIndex((_, column) => isUnexpected(row, column));
+  return bad >= 0 ? bad : Math.max(0, run.backends.findIndex((_, column) => !["pass", "nothing"].includes(verdictOf(row, column))));
 }
 
 function crumbs(row) {
@@ -47,12 +46,12 @@ function crumbs(row) {
 function heading(row, {file, line, written, suite}) {
   const kappa = threeDigits(run.kappa[row]);
   const shape = run.meta.shapes[run.shapeOf[row]];
-  return [
+  return h("header", null,
     h("h2", {tabindex: "-1"}, run.ids[row]),
     h("p", {class: "place"}, h("code", null, `${file}:${line}`), shape?.length > 0 && ` · input ${shape.join("×")}`, kappa !== null && ` · κ ${Number(kappa.toPrecision(3))}`),
     written?.about && h("p", {class: "lines"}, linked(written.about)),
     !written?.about && suite?.about && h("p", {class: "lines"}, linked(suite.about)),
-  ].filter(Boolean).reduce((all, one) => (all.append(one), all), h("header", null));
+  );
 }
 
 /** The tabs: one for each backend. */
@@ -75,7 +74,7 @@ function answers(row, details) {
     tabs[column].focus();
   });
   opened.details = details;
-  return [list, h("div", {id: "answer", role: "tabpanel", tabindex: "0"})].reduce((all, one) => (all.append(one), all), h("div", {class: "answers"}));
+  return h("div", {class: "answers"}, list, h("div", {id: "answer", role: "tabpanel", tabindex: "0"}));
 }
 
 /** Shows one backend's answer. */
@@ -94,7 +93,7 @@ async function selectTab(column) {
   const hasDrawings = result?.steps.some((step) => step.tensors?.some((tensor) => tensor.drawn));
   const pictureOf = hasDrawings ? await readPictures(row, column) : () => undefined;
   if (opened.row !== row || opened.column !== column) return;
-  panel.replaceChildren(...answer(row, column, result, pictureOf));
+  refill(panel, answer(row, column, result, pictureOf));
 }
 
 function answer(row, column, result, pictureOf) {
@@ -112,7 +111,7 @@ function answer(row, column, result, pictureOf) {
     copyable(line),
     result.cut && h("p", {class: "note"}, result.cut === "none" ? "Its steps were left out, as the page would have become too large." : "Only the first difference is shown: the page would have become too large."),
     result.steps.length > 0 && timeline(result, pictureOf, missing),
-  ].filter(Boolean);
+  ];
 }
 
 /** The mistakes that reproduce a failing answer, in words. */
@@ -143,7 +142,7 @@ function origin(row, {words, written, suite, line, hasSuites}) {
       h("p", null, h("strong", null, "What is right. "), h("span", {class: "lines"}, linked(story.right))),
       story.documented.length > 0 && h("ul", null, story.documented.map((text) => h("li", null, linked(text))))),
     story && h("p", null, h("code", null, `bncheck explain ${run.meta.suites[run.suiteOf[row]]}`), " says the same in a terminal."),
-  ].filter(Boolean);
+  ];
 }
 
 /** Lines without the indentation that all of them share. */

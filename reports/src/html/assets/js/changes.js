@@ -1,11 +1,5 @@
 // What has changed since a baseline, each change a link.
 
-/** The kinds, the worst first, in words: summary.rs has the same. */
-const KINDS = {
-  newly_failing: "Newly failing", fixed: "Fixed", other_verdict: "Another verdict", budget_up: "More of the budget used",
-  budget_down: "Less of the budget used", added: "Added", removed: "Removed",
-};
-
 /** How many changes of a kind are shown at once. */
 const CHANGES_SHOWN = 200;
 
@@ -18,13 +12,12 @@ const showChanges = remembered(async () => {
     return;
   }
   const changes = await jsonOf("transitions");
-  const ofKind = (kind) => changes.filter((change) => change.kind === kind);
-  const parts = [h("h2", {tabindex: "-1"}, "Changes since the baseline"),
-    ...Object.entries(KINDS).map(([kind, words]) => [words, ofKind(kind)]).filter(([, list]) => list.length > 0).map(([words, list]) =>
+  const lists = run.meta.kinds.map(([kind, words]) => [words[0].toUpperCase() + words.slice(1), changes.filter((change) => change.kind === kind)]);
+  refill(section, h("h2", {tabindex: "-1"}, "Changes since the baseline"),
+    lists.filter(([, list]) => list.length > 0).map(([words, list]) =>
       h("section", {"data-kind": words}, h("h3", null, `${words} (${thousands(list.length)})`), changeList(list))),
     changes.length === 0 && h("p", null, "Nothing has changed."),
-    run.meta.changes_left_out > 0 && h("p", null, `… and ${thousands(run.meta.changes_left_out)} more, all of them in results.json.`)];
-  section.replaceChildren(...parts.filter(Boolean));
+    run.meta.changes_left_out > 0 && h("p", null, `… and ${thousands(run.meta.changes_left_out)} more, all of them in results.json.`));
 });
 
 function changeList(list) {
@@ -34,7 +27,7 @@ function changeList(list) {
     items.append(...list.slice(shown, shown += CHANGES_SHOWN).map(changeItem));
     if (shown >= list.length) more.remove();
   }}}, "Show more");
-  return [items, more].filter(Boolean).reduce((all, one) => (all.append(one), all), h("div", null));
+  return h("div", null, items, more);
 }
 
 function changeItem({row, case: gone, backend, before, after, difference}) {

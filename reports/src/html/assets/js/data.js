@@ -148,12 +148,9 @@ function usedOf(row, column) {
   return threeDigits(run.used[column * run.cases + row]);
 }
 
-/** Whether any backend's answer to a case is not as expected. */
-function isUnexpected(row) {
-  for (let column = 0; column < run.backends.length; column++) {
-    if (run.meta.expected[run.verdicts[column * run.cases + row]] === false) return true;
-  }
-  return false;
+/** Whether a backend's answer to a case is not as expected; none is none. */
+function isUnexpected(row, column) {
+  return run.meta.expected[run.verdicts[column * run.cases + row]] === false;
 }
 
 /** The fields of the cases: by path the values, and which case has which (0: none). Columns are read when asked for. */

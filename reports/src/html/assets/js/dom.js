@@ -33,6 +33,12 @@ function append(element, children) {
   }
 }
 
+/** Puts other children into an element, by the same rules. */
+function refill(element, ...children) {
+  element.replaceChildren();
+  append(element, children);
+}
+
 /** The element with this id. */
 function byId(id) {
   return document.getElementById(id);

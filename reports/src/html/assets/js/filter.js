@@ -211,7 +211,7 @@ function columnsOf(parsed) {
 function failsAlone(row, wanted) {
   let failing = null;
   for (let column = 0; column < run.backends.length; column++) {
-    if (run.meta.expected[run.verdicts[column * run.cases + row]] === false) {
+    if (isUnexpected(row, column)) {
       if (failing !== null) return false;
       failing = column;
     }

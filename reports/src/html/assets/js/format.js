@@ -1,18 +1,13 @@
 // Verdicts, numbers and links, as the terminal and the top of the page show them.
 
-const GLYPHS = {
-  pass: "✓", fail: "✗", known: "≈", fixed: "↑", unsupported: "–", error: "!", crash: "‼", timeout: "◷", suspect: "?",
-  vacuous: "∅", nothing: "·",
-};
+/** The sign of a verdict, or of there being none. */
+function glyphOf(verdict) {
+  return verdict === "nothing" ? "·" : run.meta.glyphs[run.meta.verdicts.indexOf(verdict)] ?? "?";
+}
 
 /** A verdict: its sign and its word. */
 function verdictMark(verdict, word = verdict) {
-  return h("span", {class: `verdict ${verdict}`}, h("span", {class: "glyph", "aria-hidden": "true"}, GLYPHS[verdict] ?? "?"), ` ${word}`);
-}
-
-/** Whether a run may have this verdict and be as expected. */
-function isExpected(verdict) {
-  return verdict === "pass" || verdict === "known" || verdict === "unsupported";
+  return h("span", {class: `verdict ${verdict}`}, h("span", {class: "glyph", "aria-hidden": "true"}, glyphOf(verdict)), ` ${word}`);
 }
 
 /** A share of the budget, short: 0.31, 12.5, 3.2e6. */
@@ -37,7 +32,7 @@ function thousands(number) {
 
 /** "1 case", "1,234 cases". */
 function counted(number, what) {
-  return `${thousands(number)} ${what}${number === 1 ? "" : "s"}`;
+  return `${thousands(number)} ${what}${Number(number) === 1 ? "" : "s"}`;
 }
 
 /** A time in microseconds. */

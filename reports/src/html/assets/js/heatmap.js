@@ -58,7 +58,7 @@ function heatFigure(picture, info) {
   const classes = [...heat.used.keys()].map((cell) => heatClass(picture, cell));
   const legendId = plotId("heat-legend");
   const magnifier = h("div", { class: "magnifier", "aria-live": "polite", role: "group", "aria-label": "Magnifier" });
-  const show = (cell) => magnifier.replaceChildren(...heatMagnified(picture, cell));
+  const show = (cell) => refill(magnifier, heatMagnified(picture, cell));
   const grid = heatGrid(picture, classes, legendId, show);
   return h(
     "figure",
@@ -252,7 +252,7 @@ function heatMagnified(picture, cell) {
     ["expected", heatNumber(expected, got)],
     ["got", heatNumber(got, expected)],
     ["difference", heatDifference(dtype, expected, got) ?? "none: not two numbers"],
-    ["apart", ulps === null ? "no distance" : `${counted(ulps, "ulp").replace(/^1 ulps$/, "1 ulp")}`],
+    ["apart", ulps === null ? "no distance" : counted(ulps, "ulp")],
     ["allowed", listed && listed.budget !== null ? `± ${plotNumber(listed.budget)}` : null],
     ["used", heatUsedInWords(listed?.used ?? heat.used[cell], count > 0, expected, got)],
   ];

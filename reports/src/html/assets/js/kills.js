@@ -97,7 +97,7 @@ function killPanel(faults, row, column) {
     verdict,
     fault.first && h("p", null, "First: ", killFirst(fault.first)),
     suite !== undefined && h("p", { class: "kill-at" }, `${suite}: ${counted(fault.caught[column], "case")}`),
-  ].filter(Boolean);
+  ];
 }
 
 /** The first case that catches a mistake, as a link, and where it shows. */
@@ -196,7 +196,7 @@ function killGrid(faults, rows, panel) {
     suites[column]?.classList.add("plot-strong");
     for (const mark of [across, cursor]) mark.setAttribute("y", at * cell);
     for (const mark of [down, cursor]) mark.setAttribute("x", column * cell);
-    panel.replaceChildren(...killPanel(faults, rows[at], column));
+    refill(panel, killPanel(faults, rows[at], column));
     if (follow) killFollow(box, names[at], at, column);
   };
   box.addEventListener("keydown", (event) => {

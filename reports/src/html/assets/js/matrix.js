@@ -112,14 +112,14 @@ function rowAt(at) {
 
 function groupRow(group) {
   const name = run.meta.suites[group.suite];
-  const counts = [...group.counts].map((count, verdict) => ({count, verdict: run.meta.verdicts[verdict] ?? "nothing"})).filter(({count}) => count > 0);
-  const bad = counts.filter(({verdict}) => !isExpected(verdict) && verdict !== "nothing");
-  const rest = counts.filter(({verdict}) => isExpected(verdict) || verdict === "nothing");
+  const counts = [...group.counts].map((count, i) => ({count, verdict: run.meta.verdicts[i] ?? "nothing", isBad: run.meta.expected[i] === false})).filter(({count}) => count > 0);
+  // Stable: what is not as expected first.
+  counts.sort((one, other) => other.isBad - one.isBad);
   return h("div", {role: "row", class: "group", "data-suite": name},
     h("div", {role: "rowheader", "aria-expanded": String(!order.folded.has(group.suite)), "aria-colspan": matrix.columns.length + 1},
       h("span", {class: "twisty", "aria-hidden": "true"}),
       h("span", {class: "name"}, name),
-      h("span", {class: "counts"}, counted(group.rows.length, "case"), [...bad, ...rest].map(({count, verdict}) => verdictMark(verdict, `${thousands(count)} ${verdict}`)))));
+      h("span", {class: "counts"}, counted(group.rows.length, "case"), counts.map(({count, verdict}) => verdictMark(verdict, `${thousands(count)} ${verdict}`)))));
 }
 
 function caseRow(row) {
@@ -177,7 +177,7 @@ function givenVerdicts() {
 
 function failsSomewhere(column) {
   for (let row = 0; row < run.cases; row++) {
-    if (run.meta.expected[run.verdicts[column * run.cases + row]] === false) return true;
+    if (isUnexpected(row, column)) return true;
   }
   return false;
 }

@@ -20,9 +20,8 @@ function rowsInOrder(taken, columns) {
 function failingOf(taken, columns) {
   const failing = new Uint8Array(taken.length);
   for (const column of columns) {
-    const from = column * run.cases;
     for (let row = 0; row < taken.length; row++) {
-      if (taken[row] && run.meta.expected[run.verdicts[from + row]] === false) failing[row] = 1;
+      if (taken[row] && isUnexpected(row, column)) failing[row] = 1;
     }
   }
   return failing;

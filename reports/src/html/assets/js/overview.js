@@ -21,17 +21,12 @@ const KAPPA_USED = [-6, 12];
 /** How many of the cases that use the most of their budget are listed. */
 const KAPPA_LISTED = 10;
 
-/** The case's id, from the link to it. */
-function kappaCaseId(caseIndex) {
-  return decodeURIComponent(caseLink(caseIndex).slice("#/case/".length));
-}
-
 /**
  * Budget used against conditioning, one panel for each backend. `points` have a backend and a case by their numbers,
  * kappa, used, and whether they fail.
  */
 function drawKappa(points, backends) {
-  const panels = backends.map((backend, number) => ({ name: kappaName(backend), points: [], number }));
+  const panels = backends.map((backend, number) => ({ name: backend.name, points: [], number }));
   for (const point of points) panels[point.backend]?.points.push(point);
   const scale = kappaScale(points);
   const drawn = panels.filter((panel) => panel.points.length > 0);
@@ -64,10 +59,6 @@ function drawKappa(points, backends) {
       drawn.map((panel) => kappaPanel(panel, scale)),
     ),
   );
-}
-
-function kappaName(backend) {
-  return typeof backend === "string" ? backend : backend.name;
 }
 
 /** The axes that all panels share. */
@@ -197,7 +188,7 @@ function kappaPanel({ name, points }, scale) {
     ring.setAttribute("cy", bin.y);
     const more = bin.count > 1 ? `, and ${thousands(bin.count - 1)} more here` : "";
     return readout.replaceChildren(
-      h("strong", null, kappaCaseId(bin.point.case)),
+      h("strong", null, run.ids[bin.point.case]),
       ` — ${kappaFigures(bin.point)}${more}`,
     );
   };
@@ -239,7 +230,7 @@ function kappaList(points) {
     h(
       "li",
       null,
-      h("a", { href: caseLink(point.case, point.backend) }, kappaCaseId(point.case)),
+      h("a", { href: caseLink(point.case, point.backend) }, run.ids[point.case]),
       ` — ${kappaFigures(point)}`,
     );
   return h("ol", { class: "kappa-list" }, worst.slice(0, KAPPA_LISTED).map(item));
@@ -315,7 +306,7 @@ function timesRatio(micros, first) {
 function drawTimes(rows, backends) {
   const wasMeasured = backends.map((_, backend) => rows.some((row) => row.median_us[backend] !== null));
   const measured = (list) => list.filter((_, backend) => wasMeasured[backend]);
-  const names = measured(backends).map(kappaName);
+  const names = measured(backends).map(({ name }) => name);
   const lines = rows.map((row) => ({ ...row, median_us: measured(row.median_us) }));
   const caption = [
     h("strong", null, "Time by shape. "),

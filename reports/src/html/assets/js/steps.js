@@ -15,7 +15,7 @@ function timeline(result, pictureOf, missing) {
   return h("ol", {class: "steps"}, result.steps.map((step) => {
     const verdict = verdictOfStep(step);
     return h("li", {"data-step": step.step, "data-verdict": verdict},
-      h("span", {class: `dot verdict ${verdict}`, "aria-hidden": "true"}, GLYPHS[verdict]),
+      h("span", {class: `dot verdict ${verdict}`, "aria-hidden": "true"}, glyphOf(verdict)),
       h("h3", null, `Step ${step.step}: ${step.action}`, verdictMark(verdict), shareText(step, result.isBrief)),
       step.error && errorText(step.error),
       step.tensors && h("ul", {class: "tensors"}, step.tensors.map((tensor, place) => tensorItem(step, tensor, place, pictureOf, missing))));

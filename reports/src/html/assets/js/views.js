@@ -21,7 +21,7 @@ function kappaPoints() {
     const kappa = threeDigits(run.kappa[row]);
     for (let column = 0; column < run.backends.length; column++) {
       const used = usedOf(row, column);
-      const failing = run.meta.expected[run.verdicts[column * run.cases + row]] === false;
+      const failing = isUnexpected(row, column);
       if (used === null && !failing) continue;
       points.push({backend: column, kappa, used, failing, case: row});
     }

@@ -1,0 +1,64 @@
+//! What a run comes to: the table of verdicts, and the sentence below it.
+
+use std::collections::HashMap;
+
+use bn_harness::results::{CaseResult, RunResults, Verdict};
+use chrono::{DateTime, Utc};
+
+/// How often each backend has each verdict, and how close it comes to the line.
+#[derive(Debug, Default)]
+pub(crate) struct Tally<'a> {
+    counts: HashMap<(&'a str, Verdict), usize>,
+    used: HashMap<&'a str, f64>,
+}
+
+impl<'a> Tally<'a> {
+    /// Counts results.
+    pub fn of(results: impl IntoIterator<Item = &'a CaseResult>) -> Self {
+        let mut tally = Tally::default();
+        for result in results {
+            *tally.counts.entry((&result.backend, result.verdict)).or_default() += 1;
+            if let (Verdict::Pass, Some(share)) = (result.verdict, result.budget_used) {
+                let most = tally.used.entry(&result.backend).or_insert(share);
+                *most = most.max(share);
+            }
+        }
+        tally
+    }
+
+    /// How often a backend has a verdict.
+    pub fn count(&self, backend: &str, verdict: Verdict) -> usize {
+        self.counts.get(&(backend, verdict)).copied().unwrap_or(0)
+    }
+
+    /// The largest share of a budget that a backend uses and passes with; nothing where it passes nothing.
+    pub fn used(&self, backend: &str) -> Option<f64> {
+        self.used.get(backend).copied()
+    }
+
+    /// The columns of the table: the verdicts that any result has, and `pass`.
+    pub fn shown(&self) -> Vec<Verdict> {
+        let is_shown = |verdict: &Verdict| {
+            *verdict == Verdict::Pass || self.counts.keys().any(|(_, counted)| counted == verdict)
+        };
+        Verdict::ALL.into_iter().filter(is_shown).collect()
+    }
+}
+
+/// What came of a run, in a few words; `number` writes how many results are not as expected.
+pub(crate) fn outcome(results: &RunResults, number: impl FnOnce(usize) -> String) -> String {
+    let unexpected = results.unexpected().count() + results.deviation_errors.len();
+    match unexpected {
+        // So it can only be with a part of a run: the others may have compared something.
+        _ if results.as_expected() && !results.compares() => "nothing was compared in this part".to_owned(),
+        _ if results.as_expected() => "all as expected".to_owned(),
+        0 if results.run.incomplete.is_some() => "not all of the run".to_owned(),
+        0 => "nothing was compared".to_owned(),
+        unexpected => format!("{} not as expected", number(unexpected)),
+    }
+}
+
+/// The time that lies so many milliseconds after the beginning of 1970, where a calendar has it.
+pub(crate) fn date(unix_ms: u64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(i64::try_from(unix_ms).ok()?)
+}
