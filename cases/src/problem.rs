@@ -136,6 +136,12 @@ impl Problems {
         Self::from_list(list, "the declared deviations", None)
     }
 
+    /// The problems of a `bncheck.toml`, each said once; `None` of an empty list.
+    pub fn of_config(list: Vec<Problem>) -> Option<Self> {
+        let help = "docs/adding-a-backend-in-any-language.md says what stands in a bncheck.toml";
+        Self::from_list(list, "the configuration", Some(help))
+    }
+
     fn from_list(list: Vec<Problem>, subject: &'static str, help: Option<&'static str>) -> Option<Self> {
         let mut problems: Vec<Problem> = Vec::new();
         for problem in list {

@@ -1,8 +1,12 @@
 //! Suites: one file each, and folders of them.
 
 use std::collections::HashMap;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
 use crate::case::{Case, Place, Story};
 use crate::expand::{NAME_HELP, expand, is_name};
@@ -46,15 +50,13 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Suite>, Problems> {
     files.sort();
     files.dedup();
     let mut suites = Vec::new();
-    for file in &files {
-        match read_source(file) {
-            Ok(source) => suites.extend(parse_suite(&source, &mut problems)),
-            Err(problem) => problems.push(problem),
-        }
+    for (suite, found) in read_all(&files) {
+        suites.extend(suite);
+        problems.extend(found);
     }
-    let mut known: HashMap<String, Place> = HashMap::new();
+    let mut known: HashMap<&str, &Place> = HashMap::new();
     for case in suites.iter().flat_map(|suite| &suite.cases) {
-        if let Some(first) = known.insert(case.id.clone(), case.place.clone())
+        if let Some(first) = known.insert(&case.id, &case.place)
             && first.file != case.place.file
         {
             let Place { file, line } = &case.place;
@@ -81,6 +83,41 @@ pub fn load_str(path: &str, text: &str) -> Result<Suite, Problems> {
         (_, Some(problems)) => Err(problems),
         (None, None) => unreachable!("a suite that cannot be read has a problem"),
     }
+}
+
+/// Reads files, several at a time. Of each, in their order, its suite and what is wrong with it.
+fn read_all(files: &[PathBuf]) -> Vec<(Option<Suite>, Vec<Problem>)> {
+    let next = AtomicUsize::new(0);
+    let read_some = || {
+        let mut some = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = files.get(number) else { return some };
+            some.push((number, read(file)));
+        }
+    };
+    let threads = available_parallelism().map_or(1, NonZero::get).min(files.len());
+    let mut all: Vec<_> = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(read_some)).collect();
+        let own = read_some();
+        let others =
+            others.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        others.flatten().chain(own).collect()
+    });
+    all.sort_by_key(|(number, _)| *number);
+    all.into_iter().map(|(_, read)| read).collect()
+}
+
+fn read(file: &Path) -> (Option<Suite>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let suite = match read_source(file) {
+        Ok(source) => parse_suite(&source, &mut problems),
+        Err(problem) => {
+            problems.push(problem);
+            None
+        }
+    };
+    (suite, problems)
 }
 
 fn find_files(path: &Path, named: bool, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>) {
@@ -216,6 +253,7 @@ impl CaseReader<'_> {
         let mut fields = node.over(&self.base(node), &REPLACED_WHOLE);
         let matrix = take(&mut fields, "matrix");
         let exclude = take(&mut fields, "exclude");
+        take(&mut fields, "name");
         if let (None, Some(exclude)) = (&matrix, &exclude) {
             self.problems.push(Problem::at(self.source, exclude.span, "`exclude` without `matrix`"));
             return Vec::new();
@@ -226,9 +264,7 @@ impl CaseReader<'_> {
             let suffix = variant.suffix();
             let mut fields = variant.fields;
             share_layer(&mut fields);
-            let mut plain = fields.clone();
-            take(&mut plain, "name");
-            let Some(spec) = decode::<CaseSpec>(self.source, &plain, self.problems) else {
+            let Some(spec) = decode::<CaseSpec>(self.source, &fields, self.problems) else {
                 continue;
             };
             let Some(resolved) = resolve(self.source, &fields, node, &spec, self.problems) else {
@@ -243,7 +279,7 @@ impl CaseReader<'_> {
                 axes: variant.axes,
                 place: Place { file: self.source.path.clone(), line },
                 written: written.clone(),
-                fields: plain,
+                fields,
                 spec,
                 layers: resolved.layers,
                 script: resolved.script,
@@ -304,6 +340,9 @@ fn share_layer(fields: &mut Node) {
                 }
             }
         }
+    }
+    if fields.get("model").is_none() {
+        return;
     }
     let common = fields.get("layer").cloned();
     if let (Some(common), Kind::Map(entries)) = (common, &mut fields.kind)

@@ -37,7 +37,13 @@ impl Tensor {
     /// # Panics
     /// When there are not exactly as many numbers as the shape has places.
     pub fn from_values(dtype: DType, shape: &[usize], values: impl IntoIterator<Item = f64>) -> Self {
-        Self::from_bit_patterns(dtype, shape, values.into_iter().map(|value| dtype.bits_of(value)))
+        let values = values.into_iter();
+        // One loop a type, which is faster than to ask for the type of each element.
+        match dtype {
+            DType::F64 => Self::from_elements(dtype, shape, values.map(f64::to_le_bytes)),
+            DType::F32 => Self::from_elements(dtype, shape, values.map(|value| (value as f32).to_le_bytes())),
+            _ => Self::from_bit_patterns(dtype, shape, values.map(|value| dtype.bits_of(value))),
+        }
     }
 
     /// A tensor from bit patterns of `dtype`, each in the low bits of its `u64`.
@@ -45,10 +51,24 @@ impl Tensor {
     /// # Panics
     /// When there are not exactly as many patterns as the shape has places.
     pub fn from_bit_patterns(dtype: DType, shape: &[usize], bits: impl IntoIterator<Item = u64>) -> Self {
+        let bits = bits.into_iter();
+        match dtype.size() {
+            2 => Self::from_elements(dtype, shape, bits.map(|pattern| (pattern as u16).to_le_bytes())),
+            4 => Self::from_elements(dtype, shape, bits.map(|pattern| (pattern as u32).to_le_bytes())),
+            _ => Self::from_elements(dtype, shape, bits.map(u64::to_le_bytes)),
+        }
+    }
+
+    /// A tensor from the bytes of each element.
+    fn from_elements<const SIZE: usize>(
+        dtype: DType,
+        shape: &[usize],
+        elements: impl Iterator<Item = [u8; SIZE]>,
+    ) -> Self {
         let count: usize = shape.iter().product();
-        let mut bytes = Vec::with_capacity(count * dtype.size());
-        for pattern in bits {
-            bytes.extend_from_slice(&pattern.to_le_bytes()[..dtype.size()]);
+        let mut bytes = Vec::with_capacity(count * SIZE);
+        for element in elements {
+            bytes.extend_from_slice(&element);
         }
         assert_eq!(bytes.len(), count * dtype.size(), "a {dtype} tensor of shape {shape:?}");
         Tensor { dtype, shape: shape.to_vec(), bytes }
@@ -96,10 +116,18 @@ impl Tensor {
     /// # Panics
     /// When `index` is not below [`Tensor::len`].
     pub fn bits(&self, index: usize) -> u64 {
-        let size = self.dtype.size();
-        let mut pattern = [0; 8];
-        pattern[..size].copy_from_slice(&self.bytes[index * size..(index + 1) * size]);
-        u64::from_le_bytes(pattern)
+        match self.dtype.size() {
+            2 => u64::from(u16::from_le_bytes(self.element(index))),
+            4 => u64::from(u32::from_le_bytes(self.element(index))),
+            _ => u64::from_le_bytes(self.element(index)),
+        }
+    }
+
+    /// The bytes of element `index` of the flat order, of which there are `SIZE`.
+    fn element<const SIZE: usize>(&self, index: usize) -> [u8; SIZE] {
+        let mut element = [0; SIZE];
+        element.copy_from_slice(&self.bytes[index * SIZE..(index + 1) * SIZE]);
+        element
     }
 
     /// Element `index` of the flat order, exactly.
@@ -112,7 +140,17 @@ impl Tensor {
 
     /// All elements in flat order, exactly.
     pub fn values(&self) -> Vec<f64> {
-        (0..self.len()).map(|index| self.value(index)).collect()
+        match self.dtype {
+            DType::F64 => self.elements().map(f64::from_le_bytes).collect(),
+            DType::F32 => self.elements().map(|element| f64::from(f32::from_le_bytes(element))).collect(),
+            _ => (0..self.len()).map(|index| self.value(index)).collect(),
+        }
+    }
+
+    /// The bytes of each element, of which there are `SIZE`.
+    fn elements<const SIZE: usize>(&self) -> impl Iterator<Item = [u8; SIZE]> {
+        let (elements, _) = self.bytes.as_chunks();
+        elements.iter().copied()
     }
 
     /// The same numbers in another type, each rounded once.
@@ -121,7 +159,7 @@ impl Tensor {
         if dtype == self.dtype {
             return self.clone();
         }
-        Self::from_values(dtype, &self.shape, (0..self.len()).map(|index| self.value(index)))
+        Self::from_values(dtype, &self.shape, self.values())
     }
 
     /// The first sample (index 0 of dimension 0) in the place of all of them.
@@ -188,7 +226,9 @@ impl Channels {
 
     /// The flat indices of one channel's values, in order.
     pub fn indices(self, channel: usize) -> impl Iterator<Item = usize> {
-        (0..self.values).map(move |k| self.index(channel, k))
+        let spatial = self.spatial.max(1);
+        let samples = (0..self.values / spatial).map(move |sample| (sample * self.count + channel) * spatial);
+        samples.flat_map(move |first| first..first + spatial)
     }
 }
 

@@ -162,9 +162,14 @@ fn by_channel<A: NdFloat>(tensor: &Tensor, layout: Layout) -> Array2<A> {
     let channels = tensor.channels();
     let shape = (channels.count, channels.values);
     if layout == Layout::Contiguous {
-        return Array2::from_shape_fn(shape, |(channel, k)| {
-            formulas::number(tensor.value(channels.index(channel, k)))
-        });
+        let values = tensor.values();
+        let mut rows = Array2::zeros(shape);
+        for (channel, mut row) in rows.outer_iter_mut().enumerate() {
+            for (place, index) in row.iter_mut().zip(channels.indices(channel)) {
+                *place = formulas::number(values[index]);
+            }
+        }
+        return rows;
     }
     let strided = Strided::new(tensor, layout);
     Array2::from_shape_fn(shape, |(channel, k)| {
@@ -176,8 +181,10 @@ fn by_channel<A: NdFloat>(tensor: &Tensor, layout: Layout) -> Array2<A> {
 fn from_channels<A: NdFloat>(like: &Like, rows: &Array2<A>) -> Tensor {
     let channels = bn_api::Channels::of(&like.shape);
     let mut values = vec![0.0; rows.len()];
-    for ((channel, k), value) in rows.indexed_iter() {
-        values[channels.index(channel, k)] = as_f64(*value);
+    for (channel, row) in rows.outer_iter().enumerate() {
+        for (value, index) in row.iter().zip(channels.indices(channel)) {
+            values[index] = as_f64(*value);
+        }
     }
     Tensor::from_values(like.dtype, &like.shape, values)
 }

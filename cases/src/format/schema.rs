@@ -1,5 +1,7 @@
 //! The format's JSON Schema, generated from the types, and the question whether a field path exists.
 
+use std::sync::LazyLock;
+
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
 
@@ -93,13 +95,15 @@ pub(crate) enum PathCheck {
 
 /// Follows a dotted path (`layer.momentum`, `steps.0.sgd.lr`) through the schema of a case.
 pub(crate) fn check_path(path: &str) -> PathCheck {
-    let root = schemars::schema_for!(CaseSpec).to_value();
-    let mut here = vec![&root];
+    // Made once: every axis of every matrix is looked up here.
+    static CASE: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(CaseSpec).to_value());
+    let root: &Value = &CASE;
+    let mut here = vec![root];
     for segment in path.split('.') {
         let mut next = Vec::new();
         let mut known = Vec::new();
         for schema in here {
-            children(&root, schema, segment, &mut next, &mut known);
+            children(root, schema, segment, &mut next, &mut known);
         }
         if next.is_empty() {
             known.sort();

@@ -26,8 +26,8 @@ pub(crate) struct Resolved {
     pub published: Vec<Published>,
 }
 
-/// Resolves and checks a case; `None` when `problems` got something. `fields` is the case merged, `written` what
-/// stands in the case itself.
+/// Resolves and checks a case; `None` when `problems` got something. `fields` is the case merged, without its name,
+/// and `written` what stands in the case itself.
 pub(crate) fn resolve(
     source: &Source,
     fields: &Node,
@@ -88,7 +88,8 @@ impl<'a> Resolver<'a> {
             }
             (None, None) => {
                 let help = "`mode: train`, or `steps: [train, forward, backward]`";
-                self.problem("name", "the case says neither `mode` nor `steps`", help);
+                let span = self.written.span_of("name");
+                self.problem_at(span, "the case says neither `mode` nor `steps`", help);
                 None
             }
             (Some(mode), None) => {
@@ -116,8 +117,9 @@ impl<'a> Resolver<'a> {
         let shape =
             first.as_ref().and_then(|first| first.shape.clone()).or_else(|| self.spec.input.shape.clone());
         let Some(shape) = shape else {
-            let place = if self.fields.get("input").is_some() { "input" } else { "name" };
-            self.problem(place, "the case gives no `input.shape`", "`input: {shape: [8, 4, 5, 5]}`");
+            let input = self.fields.get("input").map(|_| self.fields.span_of("input"));
+            let span = input.unwrap_or_else(|| self.written.span_of("name"));
+            self.problem_at(span, "the case gives no `input.shape`", "`input: {shape: [8, 4, 5, 5]}`");
             return None;
         };
         let mut written = Vec::new();

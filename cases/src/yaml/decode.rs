@@ -17,14 +17,14 @@ use crate::problem::{Problem, Source, Span, did_you_mean};
 /// the rest is read again, so that one pass over a file finds all of them. `None` when anything was wrong;
 /// `problems` then says what.
 pub fn decode<T: DeserializeOwned>(source: &Source, node: &Node, problems: &mut Vec<Problem>) -> Option<T> {
+    let mut error = match T::deserialize(Decoder(node)) {
+        Ok(value) => return Some(value),
+        Err(error) => error,
+    };
     let mut rest = node.clone();
     // What was taken out: the place of the mapping it was in, which stays the same, and the key.
     let mut removed: Vec<(Span, String)> = Vec::new();
     loop {
-        let error = match T::deserialize(Decoder(&rest)) {
-            Ok(value) => return removed.is_empty().then_some(value),
-            Err(error) => error,
-        };
         let path = error.path();
         let place = |path: &[String]| {
             if path.is_empty() { rest.span } else { rest.span_of(&path.join(".")) }
@@ -43,6 +43,7 @@ pub fn decode<T: DeserializeOwned>(source: &Source, node: &Node, problems: &mut 
             return None;
         }
         removed.push(gone);
+        error = T::deserialize(Decoder(&rest)).err()?;
     }
 }
 

@@ -1,11 +1,10 @@
 //! What one operation, one sum and one stored number may be off by.
 
-use std::collections::VecDeque;
-
 use bn_api::DType;
 
 use super::Accuracy;
 use super::constants::{self, Constants};
+use super::losses::{largest_run, largest_run_of_all};
 
 /// The roundings that an answer may contain.
 #[derive(Debug, Clone, Copy)]
@@ -101,9 +100,10 @@ impl Arithmetic {
     /// Whether partial sums of these terms are all numbers of the arithmetic, whichever of them are added up first: they
     /// are multiples of some power of two, of which the arithmetic can count as many as they are together.
     pub fn sums_exactly(self, terms: &[f64]) -> bool {
-        let Some(quantum) = terms.iter().filter_map(|term| last_place(*term)).reduce(f64::min) else {
+        let Some(quantum) = terms.iter().filter_map(|term| last_place(*term)).min() else {
             return terms.iter().all(|term| *term == 0.0);
         };
+        let quantum = f64::from(quantum).exp2();
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
         // Up to and with 1/u of them, but the sum of magnitudes is itself rounded, and may be that number and a little more.
         quantum >= self.tiny && magnitudes * self.u < quantum && !self.overflows(magnitudes)
@@ -147,19 +147,15 @@ impl Arithmetic {
         for halvings in 0..=block.ilog2() / 2 {
             let from = below / f64::from(halvings).exp2();
             let grid = 2.0 * self.u * from;
-            let reach = match halvings {
-                _ if !passes_once => f64::INFINITY,
-                0 => (largest - from) * detour,
-                _ => from * detour,
-            };
             // Half way between two multiples it is the partial sum that decides, in step or not.
-            let up = |term: &f64| (term.abs(), (term / grid + 0.5).floor() * grid - term);
-            let down = |term: &f64| (term.abs(), (term / grid - 0.5).ceil() * grid - term);
-            let run = largest_run(terms.iter().map(up), reach);
-            let run = if terms.iter().any(|term| up(term) != down(term)) {
-                run.max(largest_run(terms.iter().map(down), reach))
+            let up = |term: &f64| (term / grid + 0.5).floor() * grid - term;
+            let down = |term: &f64| (term / grid - 0.5).ceil() * grid - term;
+            let losses = |term: &f64| [up(term), down(term)];
+            let run = if passes_once {
+                let reach = detour * if halvings == 0 { largest - from } else { from };
+                largest_run(terms.iter().map(|term| (term.abs(), losses(term))), reach)
             } else {
-                run
+                largest_run_of_all(terms.iter().map(losses))
             };
             lost = if passes_once { lost + run } else { lost.max(run) };
         }
@@ -176,8 +172,8 @@ impl Arithmetic {
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
         let lost = |terms: &[f64]| {
             let mean = if terms.len() == n { mean } else { terms.iter().sum::<f64>() / terms.len() as f64 };
-            let forwards = self.kept_up_to_date(&mut terms.iter().copied());
-            let backwards = self.kept_up_to_date(&mut terms.iter().rev().copied());
+            let forwards = self.kept_up_to_date(terms.iter().copied());
+            let backwards = self.kept_up_to_date(terms.iter().rev().copied());
             (forwards - mean).abs().max((backwards - mean).abs()) * terms.len() as f64
         };
         let drift = terms.chunks(constants::SEQUENTIAL).map(lost).sum::<f64>() / magnitudes;
@@ -189,15 +185,6 @@ impl Arithmetic {
     /// one way: it is known by doing it, from the front and from the back.
     pub fn variance(self, terms: &[f64], var: f64) -> f64 {
         let whole = terms.len();
-        let kept = |terms: &mut dyn Iterator<Item = f64>| {
-            let updated = |(mean, squares, count): (f64, f64, f64), term: f64| {
-                let off = self.round(term - mean);
-                let mean = self.round(mean + self.round(off / count));
-                let square = self.round(off * self.round(term - mean));
-                (mean, self.round(squares + square), count + 1.0)
-            };
-            terms.fold((0.0, 0.0, 1.0), updated).1
-        };
         let lost = |terms: &[f64]| {
             let n = terms.len() as f64;
             let squares = if terms.len() == whole {
@@ -206,16 +193,28 @@ impl Arithmetic {
                 let mean = terms.iter().sum::<f64>() / n;
                 terms.iter().map(|term| (term - mean) * (term - mean)).sum()
             };
-            let forwards = kept(&mut terms.iter().copied());
-            let backwards = kept(&mut terms.iter().rev().copied());
+            let forwards = self.squares_kept_up_to_date(terms.iter().copied());
+            let backwards = self.squares_kept_up_to_date(terms.iter().rev().copied());
             (forwards - squares).abs().max((backwards - squares).abs())
         };
         let drift = terms.chunks(constants::SEQUENTIAL).map(lost).sum::<f64>() / whole as f64;
         if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 }
     }
 
+    /// The sum of the squares of these terms' deviations as Welford has it: s += (x - m)·(x - m'), about the mean
+    /// before and after.
+    fn squares_kept_up_to_date(self, terms: impl Iterator<Item = f64>) -> f64 {
+        let updated = |(mean, squares, count): (f64, f64, f64), term: f64| {
+            let off = self.round(term - mean);
+            let mean = self.round(mean + self.round(off / count));
+            let square = self.round(off * self.round(term - mean));
+            (mean, self.round(squares + square), count + 1.0)
+        };
+        terms.fold((0.0, 0.0, 1.0), updated).1
+    }
+
     /// The mean of these terms as Welford has it: m += (x - m)/k.
-    fn kept_up_to_date(self, terms: &mut dyn Iterator<Item = f64>) -> f64 {
+    fn kept_up_to_date(self, terms: impl Iterator<Item = f64>) -> f64 {
         let updated = |(mean, count): (f64, f64), term: f64| {
             let off = self.round(self.round(term - mean) / count);
             (self.round(mean + off), count + 1.0)
@@ -231,12 +230,14 @@ impl Arithmetic {
         if !n.is_power_of_two() || self.round(mean) != mean {
             return false;
         }
-        let arrives = |terms: &mut dyn Iterator<Item = f64>| self.kept_up_to_date(terms) == mean;
+        if self.kept_up_to_date(terms.iter().rev().copied()) != mean {
+            return false;
+        }
         let lanes = [1, 2, 4, 8].into_iter().filter(|lanes| lanes * 2 <= n || *lanes == 1);
-        arrives(&mut terms.iter().rev().copied())
-            && lanes.into_iter().all(|lanes| {
-                (0..lanes).all(|lane| arrives(&mut terms.iter().skip(lane).step_by(lanes).copied()))
-            })
+        let mut every = lanes.flat_map(|lanes| (0..lanes).map(move |lane| (lanes, lane)));
+        every.all(|(lanes, lane)| {
+            self.kept_up_to_date(terms.iter().skip(lane).step_by(lanes).copied()) == mean
+        })
     }
 
     /// Whether `(1-m)·old + m·new` is computed without a rounding, and `old + m·(new - old)` and `new + (1-m)·(old - new)` are.
@@ -271,8 +272,8 @@ impl Arithmetic {
     }
 }
 
-/// The largest power of two that a number is a multiple of; nothing of what is 0 or no number.
-fn last_place(number: f64) -> Option<f64> {
+/// The exponent of the largest power of two that a number is a multiple of; nothing of what is 0 or no number.
+fn last_place(number: f64) -> Option<i32> {
     if number == 0.0 || !number.is_finite() {
         return None;
     }
@@ -280,17 +281,20 @@ fn last_place(number: f64) -> Option<f64> {
     let (exponent, fraction) = ((bits >> 52) & 0x7ff, bits & ((1 << 52) - 1));
     let (exponent, significand) =
         if exponent == 0 { (-1074, fraction) } else { (exponent as i32 - 1075, fraction | (1 << 52)) };
-    Some(f64::from(exponent + significand.trailing_zeros() as i32).exp2())
+    Some(exponent + significand.trailing_zeros() as i32)
 }
 
 /// The terms with equal ones side by side, in the order in which they come first; nothing where hardly any are equal.
 fn equal_together(terms: &[f64]) -> Option<Vec<f64>> {
+    // Of most data hardly any are equal, which numbers that are sorted show sooner than places.
+    let mut sorted = terms.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    if sorted.chunk_by(|a, b| a == b).count() * 2 > terms.len() {
+        return None;
+    }
     let mut by_value: Vec<usize> = (0..terms.len()).collect();
     by_value.sort_by(|a, b| terms[*a].total_cmp(&terms[*b]));
     let mut groups: Vec<&[usize]> = by_value.chunk_by(|a, b| terms[*a] == terms[*b]).collect();
-    if groups.len() * 2 > terms.len() {
-        return None;
-    }
     // The sort is stable: a group's first place is its first term's.
     groups.sort_by_key(|group| group[0]);
     Some(groups.into_iter().flatten().map(|place| terms[*place]).collect())
@@ -308,31 +312,6 @@ fn is_mostly_even(terms: &[f64]) -> bool {
 /// The largest power of two that is no larger than a normal number's magnitude.
 fn power_of_two_below(number: f64) -> f64 {
     f64::from_bits(number.to_bits() & 0x7ff0_0000_0000_0000)
-}
-
-/// The largest magnitude of the sum of the losses of any terms that follow each other and whose magnitudes are together
-/// no larger than `reach`. Of each term its magnitude and its loss.
-fn largest_run(terms: impl Iterator<Item = (f64, f64)>, reach: f64) -> f64 {
-    // The largest difference of two sums from the first term on that are no further apart: the least and the greatest
-    // of those within reach stand in front.
-    let (mut walked, mut lost, mut largest) = (0.0_f64, 0.0_f64, 0.0_f64);
-    let mut least = VecDeque::from([(0.0, 0.0)]);
-    let mut greatest = least.clone();
-    for (magnitude, loss) in terms {
-        (walked, lost) = (walked + magnitude, lost + loss);
-        for (ends, keeps) in [(&mut least, f64::lt as fn(&f64, &f64) -> bool), (&mut greatest, f64::gt)] {
-            while ends.back().is_some_and(|(_, other)| !keeps(other, &lost)) {
-                ends.pop_back();
-            }
-            ends.push_back((walked, lost));
-            // One step more: the term that crosses the end of the reach is rounded as well.
-            while ends.len() > 1 && ends[0].0 + reach + magnitude < walked {
-                ends.pop_front();
-            }
-            largest = largest.max((lost - ends[0].1).abs());
-        }
-    }
-    largest
 }
 
 /// Whether a number this far from `value` may be infinite once it is stored.

@@ -98,13 +98,11 @@ fn lose_infinite(errors: &mut [f64], total: &[f64], dtype: DType) {
 }
 
 fn sums(pass: &Pass, dy: &[Bounded], channel: usize) -> Sums {
-    let terms = |term: &dyn Fn(usize) -> Bounded| {
-        let terms: Vec<Bounded> = pass.layout.indices(channel).map(term).collect();
-        let (values, errors): (Vec<f64>, Vec<f64>) =
-            terms.iter().map(|term| (term.value, term.error)).unzip();
+    let sum = |terms: Vec<Bounded>| {
+        let values: Vec<f64> = terms.iter().map(|term| term.value).collect();
         let sum = values.iter().sum::<f64>();
         let magnitudes = values.iter().map(|value| value.abs()).sum::<f64>();
-        let passed_on = errors.iter().sum::<f64>();
+        let passed_on = terms.iter().map(|term| term.error).sum::<f64>();
         let finite = values.iter().all(|value| value.is_finite());
         let error = pass.arithmetic.sum(&values) * magnitudes + passed_on;
         if finite && pass.arithmetic.overflows(magnitudes) {
@@ -112,14 +110,15 @@ fn sums(pass: &Pass, dy: &[Bounded], channel: usize) -> Sums {
         }
         Bounded::made_of(&terms, sum, error)
     };
+    let product = |index: usize| {
+        let (xhat, xhat_error) = pass.xhat(index);
+        let (dy, xhat) = (dy[index], Bounded { value: xhat, error: xhat_error });
+        let error = dy.value.abs() * xhat.error + xhat.value.abs() * dy.error + dy.error * xhat.error;
+        Bounded::made_of(&[dy, xhat], dy.value * xhat.value, error + pass.arithmetic.tiny)
+    };
     Sums {
-        dy: terms(&|index| dy[index]),
-        dy_xhat: terms(&|index| {
-            let (xhat, xhat_error) = pass.xhat(index);
-            let (dy, xhat) = (dy[index], Bounded { value: xhat, error: xhat_error });
-            let error = dy.value.abs() * xhat.error + xhat.value.abs() * dy.error + dy.error * xhat.error;
-            Bounded::made_of(&[dy, xhat], dy.value * xhat.value, error + pass.arithmetic.tiny)
-        }),
+        dy: sum(pass.layout.indices(channel).map(|index| dy[index]).collect()),
+        dy_xhat: sum(pass.layout.indices(channel).map(product).collect()),
     }
 }
 

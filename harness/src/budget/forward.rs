@@ -25,6 +25,8 @@ pub(crate) struct Pass {
     pub input: Vec<f64>,
     /// How far each element of the input may be off.
     input_errors: Option<Vec<f64>>,
+    /// The normalised values and the bounds on their errors.
+    xhat: Vec<(f64, f64)>,
     /// The input's type in PyTorch.
     pub dtype: DType,
     pub layout: Channels,
@@ -98,12 +100,13 @@ impl Pass {
                 None => (1.0, 0.0),
             })
             .collect();
-        Pass {
+        let mut pass = Pass {
             arithmetic,
             grad_input: vec![0.0; values.len()],
             backwards: 0,
             input: values,
             input_errors: errors,
+            xhat: Vec::new(),
             dtype,
             layout,
             use_batch_stats,
@@ -112,7 +115,9 @@ impl Pass {
             wanted: Wanted { input: requires_grad, weight: false, bias: false },
             refers_to: Vec::new(),
             changed: false,
-        }
+        };
+        pass.xhat = (0..pass.input.len()).map(|index| pass.normalised(index)).collect();
+        pass
     }
 
     /// How far an element of the input may be off. What is not a number is none in any answer.
@@ -132,6 +137,10 @@ impl Pass {
 
     /// The normalised value of element `index` and the bound on its error.
     pub fn xhat(&self, index: usize) -> (f64, f64) {
+        self.xhat[index]
+    }
+
+    fn normalised(&self, index: usize) -> (f64, f64) {
         let (_, channel) = self.channel_of(index);
         let x = self.input[index];
         let xhat = (x - channel.mean) * channel.invstd;

@@ -15,6 +15,7 @@ mod backward;
 pub mod constants;
 mod forward;
 mod leaf;
+mod losses;
 mod state;
 
 use bn_api::{Action, DType, ErrorClass, Input, Observable, Request, Slot, StepAnswer, Tensor, TensorName};
