@@ -37,6 +37,11 @@ run *ARGS: build
 faults *ARGS: build
     @{{ bncheck }} faults "$@"
 
+# Run workers that misbehave in every way beside healthy ones: each alone, and at random over CASES cases
+[no-exit-message]
+campaign CASES='5000': setup
+    BNCHECK_CAMPAIGN={{ quote(CASES) }} cargo test --locked --package bncheck --test campaign
+
 # Say what is installed, which backends are usable, and how to mend what is not
 [no-exit-message]
 doctor: build
@@ -119,6 +124,30 @@ record-oracle: build
     python=$(.ci/pytorch)
     {{ bncheck }} export | "$python" harness/audit/record.py --at-most 16000 | gzip -9n > harness/audit/recording.jsonl.gz.new
     mv harness/audit/recording.jsonl.gz.new harness/audit/recording.jsonl.gz
+
+# Judge PyTorch, ONNX Runtime, Flax, Keras and the crates beside each other, over all cases, and print who conforms on what;
+# what is missing is installed (2.3 GB)
+[no-exit-message]
+scoreboard: build
+    #!/usr/bin/env bash
+    set -euo pipefail
+    .ci/scoreboard > /dev/null || true
+    status=0
+    BNCHECK_ABSENT=1 {{ bncheck }} run --tier full --backend libtorch --backend tch-nn --backend candle --backend burn \
+        --backend torch-nn --backend onnxruntime --backend flax --backend keras --output target/scoreboard \
+        --format scoreboard || status=$?
+    exit "$status"
+
+# Record libtorch's answers to the suites anew, for machines without it; commit what changes
+[no-exit-message]
+record-libtorch: build
+    {{ bncheck }} record
+
+# Check and try bncheck as it is on a machine without libtorch: lints, and the tests of that build
+[no-exit-message]
+without-libtorch:
+    cargo clippy --locked --package bncheck --no-default-features --all-targets -- -D warnings
+    cargo test --locked --package bncheck --no-default-features --test without_libtorch
 
 # Test the report in headless Chromium, with the accessibility check; arguments go to the tests. What is missing is installed
 [no-exit-message]

@@ -11,7 +11,7 @@ use std::fmt;
 
 use bn_api::Observable;
 use bn_cases::yaml::{decode, parse};
-use bn_cases::{Case, Filter, Problem, Problems, Source, did_you_mean};
+use bn_cases::{Case, Filter, FilterError, Problem, Problems, Source, did_you_mean};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::budget::Accuracy;
@@ -127,6 +127,19 @@ impl Deviations {
     /// # Errors
     /// Everything that is wrong with the file.
     pub fn read(path: &str, text: &str, cases: &[&Case]) -> Result<Self, Problems> {
+        Self::read_for(path, text, cases, false)
+    }
+
+    /// The same where `cases` may be others than those that the file was written for: what does not fit them at all, as it
+    /// names a field that none of them has, covers none and is left out.
+    ///
+    /// # Errors
+    /// Everything else that is wrong with the file.
+    pub fn read_what_applies(path: &str, text: &str, cases: &[&Case]) -> Result<Self, Problems> {
+        Self::read_for(path, text, cases, true)
+    }
+
+    fn read_for(path: &str, text: &str, cases: &[&Case], others: bool) -> Result<Self, Problems> {
         let source = Source::new(path, text);
         let mut problems = Vec::new();
         let mut entries = Vec::new();
@@ -135,16 +148,19 @@ impl Deviations {
                 if let Some(file) = decode::<File>(&source, &root, &mut problems) {
                     entries = file.deviations;
                 }
-                for (number, entry) in entries.iter_mut().enumerate() {
-                    let terms = entry.cases.iter().map(String::as_str);
-                    match Filter::parse(terms, cases) {
+                let mut number = 0;
+                entries.retain_mut(|entry| {
+                    let place = format!("deviations.{number}.cases");
+                    number += 1;
+                    match Filter::parse(entry.cases.iter().map(String::as_str), cases) {
                         Ok(filter) => entry.filter = filter,
+                        Err(FilterError::UnknownField { .. }) if others => return false,
                         Err(error) => {
-                            let span = root.span_of(&format!("deviations.{number}.cases"));
-                            problems.push(Problem::at(&source, span, error.to_string()));
+                            problems.push(Problem::at(&source, root.span_of(&place), error.to_string()));
                         }
                     }
-                }
+                    true
+                });
             }
             Err(problem) => problems.push(problem),
         }

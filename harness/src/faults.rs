@@ -11,15 +11,15 @@ use serde::Serialize;
 
 use crate::budget::CaseBudget;
 use crate::judge::{check_published, judge_step};
-use crate::oracle::Expected;
+use crate::oracle::{Expected, Oracle};
 use crate::parallel;
 use crate::results::{FaultMatrix, FaultRow, FirstCatch, Verdict};
 use crate::runner::step_names;
 
 /// Everyone who answers, for one worker thread.
 pub struct Lineup {
-    /// libtorch, asked in float64.
-    pub oracle: Box<dyn Responder>,
+    /// libtorch, or what was recorded of it.
+    pub oracle: Oracle,
     /// Who is asked beyond float64.
     pub arbiter: Box<dyn Responder>,
     /// The same as the faults without a mistake: a case that catches it says nothing about the others.
@@ -188,7 +188,7 @@ impl FaultRun {
 /// What catches each fault in one case, or why the case proves nothing.
 fn run_case(case: &Case, lineup: &mut Lineup) -> Result<Vec<Option<Catch>>, String> {
     let request = Request::from_case(case);
-    let expected = Expected::ask(lineup.oracle.as_mut(), lineup.arbiter.as_mut(), &request)?;
+    let expected = lineup.oracle.expect(lineup.arbiter.as_mut(), &request)?;
     let mut doubts = expected.doubts.clone();
     doubts.extend(check_published(&expected, &case.published));
     if !doubts.is_empty() {

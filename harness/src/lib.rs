@@ -8,11 +8,13 @@
 
 mod album;
 pub mod audit;
+pub mod bench;
 pub mod budget;
 pub mod changes;
 pub mod deviations;
 pub mod diagnosis;
 pub mod faults;
+pub mod journal;
 pub mod judge;
 pub mod merge;
 pub mod needs;
@@ -20,6 +22,7 @@ pub mod oracle;
 mod origins;
 pub mod parallel;
 mod pictures;
+pub mod recorded;
 pub mod results;
 pub mod runner;
 pub mod sound;

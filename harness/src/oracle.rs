@@ -1,11 +1,51 @@
 //! What a case is judged by: libtorch in float64 on the same bits, and above it an arbiter in double-double.
 
 use std::cell::OnceCell;
+use std::sync::Arc;
 
-use bn_api::{Request, Responder, Response, StepAnswer};
+use bn_api::{BackendInfo, Request, Responder, Response, StepAnswer};
 
 use crate::budget::{Accuracy, CaseBudget};
+use crate::recorded::Recording;
+use crate::results::Unrecorded;
 use crate::trial;
+
+/// Who says what is right, so that the arbiter is not believed alone.
+pub enum Oracle {
+    /// libtorch, asked in float64.
+    Live(Box<dyn Responder>),
+    /// What it answered when it was recorded. A case that was not is judged by the arbiter alone.
+    Recorded(Arc<Recording>),
+    /// Nobody: the arbiter is believed alone.
+    Nobody,
+}
+
+impl Oracle {
+    /// Who it is, for the results of a run.
+    pub fn about(&self, arbiter: &BackendInfo) -> String {
+        match self {
+            Oracle::Live(oracle) => format!("{} in float64", oracle.info().version),
+            Oracle::Recorded(recording) => recording.about(),
+            Oracle::Nobody => format!("none: the arbiter alone, {} in double-double", arbiter.version),
+        }
+    }
+
+    /// What a case is judged by.
+    ///
+    /// # Errors
+    /// Why oracle or arbiter gave no answer.
+    pub fn expect<'r>(
+        &mut self,
+        arbiter: &mut dyn Responder,
+        request: &'r Request,
+    ) -> Result<Expected<'r>, String> {
+        match self {
+            Oracle::Live(oracle) => Expected::ask(oracle.as_mut(), arbiter, request),
+            Oracle::Recorded(recording) => Expected::of_recording(recording, arbiter, request),
+            Oracle::Nobody => Expected::of_arbiter(arbiter, request),
+        }
+    }
+}
 
 /// What a case's answers are judged by: the exact ones, and the budgets, each derived when it is first
 /// needed. Computed once however many backends answer.
@@ -18,6 +58,8 @@ pub struct Expected<'r> {
     pub steps: Vec<StepAnswer>,
     /// Where the oracle is outside what float64 allows, a sentence each. No backend is judged then.
     pub doubts: Vec<String>,
+    /// Why the arbiter alone is behind this, where a recorded oracle says nothing of the case.
+    pub unrecorded: Option<Unrecorded>,
     /// By accuracy.
     budgets: [OnceCell<CaseBudget>; Accuracy::COUNT],
 }
@@ -34,12 +76,47 @@ impl<'r> Expected<'r> {
         request: &'r Request,
     ) -> Result<Self, String> {
         let wide = request.widened();
-        let answers = answers("oracle", oracle, &wide)?;
-        let exact = self::answers("arbiter", arbiter, &wide)?;
-        let allowed = CaseBudget::derive(&wide, &exact, Accuracy::Folded);
-        let doubts = trial::doubts(&oracle.info().name, &wide, &exact, &allowed, &answers);
-        let steps = numbers_of(exact, answers);
-        Ok(Expected { request, steps, doubts, budgets: Default::default() })
+        let answers = answers("oracle", oracle.respond(&wide), &wide)?;
+        let exact = self::answers("arbiter", arbiter.respond(&wide), &wide)?;
+        Ok(Self::tried(request, &wide, exact, &oracle.info().name, answers))
+    }
+
+    /// Asks the arbiter, and takes the oracle's answer from a recording. Where there is none in it, the arbiter is
+    /// believed alone, and [`unrecorded`](Self::unrecorded) says so.
+    ///
+    /// # Errors
+    /// Why one of them gave no answer.
+    pub fn of_recording(
+        recording: &Recording,
+        arbiter: &mut dyn Responder,
+        request: &'r Request,
+    ) -> Result<Self, String> {
+        let wide = request.widened();
+        let exact = answers("arbiter", arbiter.respond(&wide), &wide)?;
+        match recording.answer(&wide, &exact) {
+            Ok(recorded) => {
+                let answers = answers("oracle", recorded, &wide)?;
+                Ok(Self::tried(request, &wide, exact, &recording.provenance().oracle, answers))
+            }
+            Err(why) => Ok(Expected { unrecorded: Some(why), ..Self::new(request, exact, Vec::new()) }),
+        }
+    }
+
+    /// Puts the oracle on trial.
+    fn tried(
+        request: &'r Request,
+        wide: &Request,
+        exact: Vec<StepAnswer>,
+        oracle: &str,
+        answers: Vec<StepAnswer>,
+    ) -> Self {
+        let allowed = CaseBudget::derive(wide, &exact, Accuracy::Folded);
+        let doubts = trial::doubts(oracle, wide, &exact, &allowed, &answers);
+        Self::new(request, numbers_of(exact, answers), doubts)
+    }
+
+    fn new(request: &'r Request, steps: Vec<StepAnswer>, doubts: Vec<String>) -> Self {
+        Expected { request, steps, doubts, unrecorded: None, budgets: Default::default() }
     }
 
     /// Asks the arbiter alone.
@@ -47,8 +124,8 @@ impl<'r> Expected<'r> {
     /// # Errors
     /// Why it gave no answer.
     pub fn of_arbiter(arbiter: &mut dyn Responder, request: &'r Request) -> Result<Self, String> {
-        let steps = answers("arbiter", arbiter, &request.widened())?;
-        Ok(Expected { request, steps, doubts: Vec::new(), budgets: Default::default() })
+        let wide = request.widened();
+        Ok(Self::new(request, answers("arbiter", arbiter.respond(&wide), &wide)?, Vec::new()))
     }
 
     /// The largest `|mean| / sqrt(var + eps)` of any channel that it normalises.
@@ -68,9 +145,9 @@ impl<'r> Expected<'r> {
     }
 }
 
-fn answers(who: &str, responder: &mut dyn Responder, request: &Request) -> Result<Vec<StepAnswer>, String> {
+fn answers(who: &str, response: Response, request: &Request) -> Result<Vec<StepAnswer>, String> {
     let none = |why: String| format!("the {who} gave no answer: {why}");
-    match responder.respond(request) {
+    match response {
         Response::Answered(steps) if steps.len() == request.actions.len() + 1 => Ok(steps),
         Response::Answered(steps) => {
             Err(none(format!("{} answers to {} steps", steps.len(), request.actions.len() + 1)))

@@ -22,6 +22,7 @@ pub fn case(case: &Case, kappa: Option<f64>) -> CaseInfo {
         fields: case.all_fields(),
         words: case.describe(),
         ordinal: None,
+        unrecorded: None,
     }
 }
 

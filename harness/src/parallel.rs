@@ -18,6 +18,25 @@ pub fn each<L, T: Send, E: Send>(
     work: &(dyn Fn(&mut L, usize) -> T + Sync),
     receive: &mut dyn FnMut(usize, T),
 ) -> Result<(), E> {
+    each_and_close(jobs, count, open, work, &|_| Vec::new(), receive)
+}
+
+/// The same, where a thread that has nothing more to do has a last word: `close` takes what it needed, and gives pieces
+/// with their numbers as well.
+///
+/// # Errors
+/// The same.
+///
+/// # Panics
+/// The same.
+pub fn each_and_close<L, T: Send, E: Send>(
+    jobs: usize,
+    count: usize,
+    open: &(dyn Fn() -> Result<L, E> + Sync),
+    work: &(dyn Fn(&mut L, usize) -> T + Sync),
+    close: &(dyn Fn(L) -> Vec<(usize, T)> + Sync),
+    receive: &mut dyn FnMut(usize, T),
+) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let (send, done) = mpsc::channel::<(usize, T)>();
     std::thread::scope(|scope| {
@@ -29,9 +48,13 @@ pub fn each<L, T: Send, E: Send>(
                     loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         if index >= count || send.send((index, work(&mut needed, index))).is_err() {
-                            return Ok(());
+                            break;
                         }
                     }
+                    for last in close(needed) {
+                        let _ = send.send(last);
+                    }
+                    Ok(())
                 })
             })
             .collect();

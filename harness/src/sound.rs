@@ -10,7 +10,7 @@ use bn_cases::case::Published;
 use serde::{Deserialize, Serialize};
 
 use crate::judge::{check_published, judge_step};
-use crate::oracle::Expected;
+use crate::oracle::{Expected, Oracle};
 use crate::parallel;
 use crate::results::{StepResult, TensorResult, Verdict, Worst};
 use crate::runner::step_names;
@@ -26,7 +26,7 @@ pub struct Question<'a> {
 /// Everyone who answers, and who asks, for one thread.
 pub struct Lineup<'a> {
     /// Who knows the exact answers when asked in float64. Without it the arbiter does.
-    pub oracle: Option<Box<dyn Responder>>,
+    pub oracle: Oracle,
     /// Who knows them beyond float64.
     pub arbiter: Box<dyn Responder>,
     /// The methods, in the order of the results.
@@ -215,14 +215,8 @@ fn ask(lineup: &mut Lineup<'_>, number: usize) -> Outcome {
             // What a generated case expects only says that it may be refused.
             let published = if yaml.is_none() { &case.published[..] } else { &[] };
             let asked = Asked { case: &case, number, published };
-            let alarms = asked.judge(
-                &mut |request| match oracle {
-                    Some(oracle) => Expected::ask(oracle.as_mut(), arbiter.as_mut(), request),
-                    None => Expected::of_arbiter(arbiter.as_mut(), request),
-                },
-                methods,
-                &mut results,
-            );
+            let alarms =
+                asked.judge(&mut |request| oracle.expect(arbiter.as_mut(), request), methods, &mut results);
             (case.id.clone(), yaml, alarms)
         }
         Err(why) => (format!("question {number}"), None, vec![Alarm::without_place("the case", why)]),

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Display};
 
-use bn_api::{Action, Observable, Request, Setting, StepAnswer, Tensor, TensorName};
+use bn_api::{Action, BackendInfo, Observable, Request, Setting, StepAnswer, Tensor, TensorName};
 use bn_cases::case::{Published, PublishedAnswer, is_within};
 
 use crate::budget::TensorBudget;
@@ -87,6 +87,17 @@ struct Shown {
     incoming: HashMap<String, Tensor>,
 }
 
+/// Why a backend has no gradients, where it says that none can be seen of it.
+fn no_gradients(info: &BackendInfo) -> Option<&str> {
+    let why = |tensor| {
+        let known = info.unobservable.iter().find(|known| known.tensor == tensor)?;
+        Some(known.reason.as_str())
+    };
+    let [input, weight, bias] =
+        [Observable::GradInput, Observable::GradWeight, Observable::GradBias].map(why);
+    input.filter(|_| weight.is_some() && bias.is_some())
+}
+
 /// What the comparisons of a case can show.
 pub struct Vacuity<'e> {
     expected: &'e Expected<'e>,
@@ -126,8 +137,9 @@ impl<'e> Vacuity<'e> {
         })
     }
 
-    /// Why nothing that could show a mistake was compared of this backend's answers.
-    pub fn of_results(&self, results: &[StepResult]) -> Option<String> {
+    /// Why nothing that could show a mistake was compared of this backend's answers, and the verdict on them. Where a
+    /// backend says that it has no gradients, a case that asks for them is none for it; what its forwards gave was compared.
+    pub fn of_results(&self, results: &[StepResult], info: &BackendInfo) -> Option<(Verdict, String)> {
         let compared = |step: usize, power: &Power| {
             let result = results.get(step);
             let result = result
@@ -136,12 +148,16 @@ impl<'e> Vacuity<'e> {
             power.has_any() && result.is_some()
         };
         self.blind(&compared).map(|(asks, _)| {
-            let subject = match asks {
-                Asks::Forward => "what a forward gives or moves",
-                Asks::Backward => "what a backward gives",
-                Asks::State => "what the layer holds",
+            let subject = match (asks, no_gradients(info)) {
+                (Asks::Backward, Some(why)) => {
+                    let reason = format!("what a backward gives is not there to compare: {why}");
+                    return (Verdict::Unsupported, reason);
+                }
+                (Asks::Forward, _) => "what a forward gives or moves",
+                (Asks::Backward, None) => "what a backward gives",
+                (Asks::State, _) => "what the layer holds",
             };
-            format!("nothing was compared of {subject}")
+            (Verdict::Vacuous, format!("nothing was compared of {subject}"))
         })
     }
 

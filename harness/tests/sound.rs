@@ -7,6 +7,7 @@ use std::convert::Infallible;
 
 use bn_api::{ErrorClass, LayerError, Observable, Responder, TensorName};
 use bn_cases::Case;
+use bn_harness::oracle::Oracle;
 use bn_harness::sound::{self, Lineup, Question, SoundResults};
 use common::{arbiter, cases, changed, each, reference, suite, with_answers, with_tensor};
 
@@ -18,7 +19,7 @@ const TWO: &str = "{suite: two, cases: [
 fn asked(cases: &[&Case], jobs: usize, methods: fn() -> Vec<Box<dyn Responder>>) -> SoundResults {
     let open = || {
         Ok::<_, Infallible>(Lineup {
-            oracle: Some(reference()),
+            oracle: Oracle::Live(reference()),
             arbiter: arbiter(),
             methods: methods(),
             question: Box::new(|number| Ok(Question { case: Cow::Borrowed(cases[number]), yaml: None })),
@@ -86,7 +87,7 @@ fn an_error_of_another_class_and_a_panic_are_alarms() {
 fn a_question_that_cannot_be_asked_and_a_doubted_oracle_are_alarms() {
     let open = || {
         Ok::<_, Infallible>(Lineup {
-            oracle: Some(reference()),
+            oracle: Oracle::Live(reference()),
             arbiter: arbiter(),
             methods: vec![reference()],
             question: Box::new(|_| Err("it does not load".to_owned())),

@@ -6,6 +6,7 @@ use bn_api::{
 use bn_cases::Suite;
 use bn_harness::budget::{Accuracy, CaseBudget};
 use bn_harness::deviations::Deviations;
+use bn_harness::oracle::Oracle;
 use bn_harness::results::{CaseResult, Verdict};
 use bn_harness::runner::Lineup;
 use bn_reference::Arbiter;
@@ -73,7 +74,7 @@ type Make = fn() -> Box<dyn Responder>;
 
 /// f16, f32 and f64.
 fn judged_by(oracle: Make, arbiter: Make, backend: Make) -> Vec<CaseResult> {
-    let open = || Lineup { oracle: Some(oracle()), arbiter: arbiter(), backends: vec![backend()] };
+    let open = || Lineup { oracle: Oracle::Live(oracle()), arbiter: arbiter(), backends: vec![backend()] };
     run_lineup(&cases(&[example()]), &open, Deviations::default(), false).results
 }
 
@@ -199,7 +200,7 @@ fn without_an_arbiter_nobody_is_judged() {
 #[test]
 fn without_an_oracle_the_arbiter_alone_judges_and_the_run_says_so() {
     let run = |backend: Make| {
-        let open = || Lineup { oracle: None, arbiter: arbiter(), backends: vec![backend()] };
+        let open = || Lineup { oracle: Oracle::Nobody, arbiter: arbiter(), backends: vec![backend()] };
         run_lineup(&cases(&[example()]), &open, Deviations::default(), false)
     };
     let results = run(reference);

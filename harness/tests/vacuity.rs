@@ -3,6 +3,7 @@
 use bn_api::{Observable, Responder, Response, Tensor, TensorName};
 use bn_cases::Suite;
 use bn_harness::deviations::Deviations;
+use bn_harness::oracle::Oracle;
 use bn_harness::results::{CaseResult, RunResults, TensorResult, Verdict};
 
 mod common;
@@ -279,7 +280,7 @@ mod a_backend {
             cases: [{name: a}, {name: b, seed: 7}]}";
         let suites = [suite(text)];
         let open = || bn_harness::runner::Lineup {
-            oracle: Some(reference()),
+            oracle: Oracle::Live(reference()),
             arbiter: common::arbiter(),
             backends: vec![Box::new(Stale { inner: reference(), kept: None })],
         };
@@ -353,7 +354,11 @@ mod a_backend {
                 .map(|&tensor| bn_api::Unobservable { tensor, reason: reason.clone() })
                 .collect();
             let backends: Vec<Box<dyn Responder>> = vec![Box::new(Hidden { inner, info })];
-            bn_harness::runner::Lineup { oracle: Some(reference()), arbiter: common::arbiter(), backends }
+            bn_harness::runner::Lineup {
+                oracle: Oracle::Live(reference()),
+                arbiter: common::arbiter(),
+                backends,
+            }
         };
         let suites = [suite(&one(CASE))];
         run_lineup(&cases(&suites), &open, Deviations::default(), false)
@@ -369,14 +374,21 @@ mod a_backend {
 
     #[test]
     fn of_which_nothing_that_is_computed_can_be_seen_is_not_as_expected() {
-        use Observable::{GradBias, GradInput, GradWeight, Output, RunningMean, RunningVar};
-        let results = with_hidden(&[GradInput, GradWeight, GradBias]);
-        let reason = results.results[0].reason.as_deref();
-        assert_eq!(reason, Some("nothing was compared of what a backward gives"));
+        use Observable::{GradInput, Output, RunningMean, RunningVar};
         let results = with_hidden(&[Output, RunningMean, RunningVar]);
         let reason = results.results[0].reason.as_deref();
         assert_eq!(reason, Some("nothing was compared of what a forward gives or moves"));
         assert_eq!(with_hidden(&[GradInput]).results[0].verdict, Pass);
+    }
+
+    #[test]
+    fn that_has_no_gradients_cannot_be_asked_for_them_and_passes_nothing() {
+        use Observable::{GradBias, GradInput, GradWeight};
+        let results = with_hidden(&[GradInput, GradWeight, GradBias]);
+        assert_eq!(results.results[0].verdict, Unsupported);
+        let reason = results.results[0].reason.as_deref();
+        assert_eq!(reason, Some("what a backward gives is not there to compare: for the test"));
+        assert!(!results.as_expected());
     }
 
     #[test]

@@ -12,8 +12,10 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[error("cannot write {}: {error}", path.display())]
 pub struct WriteError {
-    pub(crate) path: PathBuf,
-    pub(crate) error: io::Error,
+    /// The file.
+    pub path: PathBuf,
+    /// Why.
+    pub error: io::Error,
 }
 
 /// The results as JSON, each suite, case and result on a line of its own: small, and yet fit for `grep` and `diff`. What

@@ -1,6 +1,6 @@
 //! Results as Markdown, for the summary of a CI step: verdicts, causes, and the failing cases with their replay lines.
 
-mod text;
+pub(crate) mod text;
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -10,7 +10,7 @@ use bn_harness::results::{BackendColumn, CaseInfo, CaseResult, RunResults, Verdi
 
 use crate::causes::{self, Cause};
 use crate::style::one_line;
-use crate::tally::{Tally, outcome};
+use crate::tally::{Tally, outcome, unrecorded};
 use crate::terminal::{Invocation, budget_used, count, place};
 use text::{Page, code, html};
 
@@ -112,6 +112,9 @@ fn about(results: &RunResults) -> String {
         let _ = write!(text, "; seed {seed}");
     }
     let _ = writeln!(text, "; called with {}", code(&run.flags.join(" ")));
+    for alone in unrecorded(results, |count| count.to_string()) {
+        let _ = writeln!(text, "\n{alone}");
+    }
     text
 }
 

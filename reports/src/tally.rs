@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bn_harness::results::{CaseResult, RunResults, Verdict};
+use bn_harness::results::{CaseResult, RunResults, Unrecorded, Verdict};
 use chrono::{DateTime, Utc};
 
 /// How often each backend has each verdict, and how close it comes to the line.
@@ -56,6 +56,27 @@ pub(crate) fn outcome(results: &RunResults, number: impl FnOnce(usize) -> String
         0 => "nothing was compared".to_owned(),
         unexpected => format!("{} not as expected", number(unexpected)),
     }
+}
+
+/// How many cases were judged by the arbiter alone, as the recorded oracle says nothing of them, a sentence for each
+/// reason; `number` writes how many.
+pub(crate) fn unrecorded(results: &RunResults, number: impl Fn(usize) -> String) -> Vec<String> {
+    let of = |why| results.cases.iter().filter(|case| case.unrecorded == Some(why)).count();
+    let sentence = |why| {
+        let (plural, reason) = match (of(why), why) {
+            (0, _) => return None,
+            (1, Unrecorded::NotRecorded) => ("case is", "it is not in the recording"),
+            (1, Unrecorded::OtherForm) => {
+                ("case is", "it was recorded in another form: `bncheck record` records it anew")
+            }
+            (_, Unrecorded::NotRecorded) => ("cases are", "they are not in the recording"),
+            (_, Unrecorded::OtherForm) => {
+                ("cases are", "they were recorded in another form: `bncheck record` records them anew")
+            }
+        };
+        Some(format!("{} {plural} judged by the arbiter alone: {reason}", number(of(why))))
+    };
+    [Unrecorded::NotRecorded, Unrecorded::OtherForm].into_iter().filter_map(sentence).collect()
 }
 
 /// The time that lies so many milliseconds after the beginning of 1970, where a calendar has it.

@@ -8,7 +8,7 @@ use bn_harness::results::{
 
 use crate::diagnosis;
 use crate::style::{BOLD, DIM, is_hostile, of, one_line, paint, passage};
-use crate::tally::{Tally, outcome};
+use crate::tally::{Tally, outcome, unrecorded};
 
 /// How many mismatching cases are shown in full after a run.
 const SHOWN_IN_FULL: usize = 10;
@@ -22,6 +22,8 @@ pub struct Invocation {
     pub suites: Vec<String>,
     /// The commands of backends that are programs of the user's own, as they were given, by the backend's name.
     pub commands: Vec<(String, String)>,
+    /// The file that names other programs of the user's own, where it was given and not found.
+    pub config: Option<String>,
 }
 
 impl Invocation {
@@ -33,7 +35,8 @@ impl Invocation {
                 suites.push(path.clone());
             }
         }
-        Invocation { program: "bncheck".to_owned(), suites, commands: commands(results) }
+        let config = values(results, "--config").pop();
+        Invocation { program: "bncheck".to_owned(), suites, commands: commands(results), config }
     }
 
     /// What to type to see one case again, on one backend or on all.
@@ -51,6 +54,7 @@ impl Invocation {
                 None => format!("--backend {}", shell_word(backend)),
             },
         ));
+        arguments.extend(self.config.as_ref().map(|path| format!("--config {}", shell_word(path))));
         self.line(&arguments)
     }
 
@@ -78,18 +82,24 @@ impl Invocation {
 
 /// The commands of the backends that were given as `--backend-cmd`, by name: theirs are the last columns.
 fn commands(results: &RunResults) -> Vec<(String, String)> {
-    let mut commands = Vec::new();
-    let mut flags = results.run.flags.iter();
-    while let Some(flag) = flags.next() {
-        match flag.strip_prefix("--backend-cmd") {
-            Some("") => commands.extend(flags.next().cloned()),
-            Some(value) => commands.extend(value.strip_prefix('=').map(str::to_owned)),
-            None => {}
-        }
-    }
+    let commands = values(results, "--backend-cmd");
     let columns = &results.run.backends;
     let own = columns.iter().skip(columns.len().saturating_sub(commands.len()));
     own.map(|column| column.name.clone()).zip(commands).collect()
+}
+
+/// What was given as this flag, each time.
+fn values(results: &RunResults, name: &str) -> Vec<String> {
+    let mut values = Vec::new();
+    let mut flags = results.run.flags.iter();
+    while let Some(flag) = flags.next() {
+        match flag.strip_prefix(name) {
+            Some("") => values.extend(flags.next().cloned()),
+            Some(value) => values.extend(value.strip_prefix('=').map(str::to_owned)),
+            None => {}
+        }
+    }
+    values
 }
 
 /// A text as one word of a shell's command line.
@@ -169,6 +179,9 @@ pub fn summary(results: &RunResults) -> String {
         results.run.duration_ms as f64 / 1000.0,
         results.run.jobs,
     );
+    for alone in unrecorded(results, |count| count.to_string()) {
+        let _ = writeln!(text, "{alone}");
+    }
     if let Some(why) = &results.run.incomplete {
         let _ = writeln!(text, "{}: {}", paint(of(Verdict::Error), "incomplete"), one_line(why));
     }

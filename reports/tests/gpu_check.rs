@@ -52,6 +52,8 @@ fn check() -> GpuCheck {
         flags: Vec::new(),
         started_unix_ms: 1,
         duration_ms: 2,
+        stages: None,
+        memory: Vec::new(),
         incomplete: None,
         selections: Vec::new(),
         undecided: Vec::new(),

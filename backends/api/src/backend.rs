@@ -36,6 +36,26 @@ pub trait Responder {
 
     /// Answers a request. What goes wrong is part of the answer.
     fn respond(&mut self, request: &Request) -> Response;
+
+    /// How long the layers themselves took over each step of the latest answer, in nanoseconds, the new layer first; where
+    /// that is not known, nothing.
+    fn nanos(&self) -> &[u64] {
+        &[]
+    }
+
+    /// The most memory that a process of its own has held so far, in bytes; nothing where it has none, or the system does
+    /// not say.
+    fn peak_memory(&self) -> Option<u64> {
+        None
+    }
+
+    /// Ends the conversation, after which nothing is asked any more.
+    ///
+    /// # Errors
+    /// What is wrong with the last answer, where that shows only now.
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 }
 
 /// A batch-norm implementation.

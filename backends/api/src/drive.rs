@@ -1,9 +1,11 @@
 //! Takes a backend's layers through the steps of a request.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 use bn_cases::ErrorClass;
 
+use crate::clock;
 use crate::model::{Given, Model};
 use crate::{Backend, BackendInfo, LayerError, Request, Responder, Response, StepAnswer};
 
@@ -11,13 +13,15 @@ use crate::{Backend, BackendInfo, LayerError, Request, Responder, Response, Step
 pub struct InProcess<B> {
     backend: B,
     info: BackendInfo,
+    /// Of the latest answer, by step.
+    nanos: Vec<u64>,
 }
 
 impl<B: Backend> InProcess<B> {
     /// A responder around a backend.
     pub fn new(backend: B) -> Self {
         let info = backend.info();
-        InProcess { backend, info }
+        InProcess { backend, info, nanos: Vec::new() }
     }
 }
 
@@ -26,11 +30,17 @@ impl<B: Backend> Responder for InProcess<B> {
         &self.info
     }
 
+    fn nanos(&self) -> &[u64] {
+        &self.nanos
+    }
+
     fn respond(&mut self, request: &Request) -> Response {
+        self.nanos.clear();
         if let Some(reason) = self.backend.unsupported(request) {
             return Response::Unsupported { reason };
         }
-        let mut model = match guarded(|| Model::new(&self.backend, &request.layers)) {
+        let (made, nanos) = timed(|| guarded(|| Model::new(&self.backend, &request.layers)));
+        let mut model = match made {
             Ok(model) => model,
             // Without a layer every step fails as the constructor did.
             Err(error) => {
@@ -40,12 +50,24 @@ impl<B: Backend> Responder for InProcess<B> {
         };
         let mut answers = Vec::with_capacity(request.actions.len() + 1);
         answers.push(observe(&model, Ok(Vec::new())));
+        self.nanos.push(nanos);
         for action in &request.actions {
-            let given = guarded(|| model.act(action));
+            let (given, nanos) = timed(|| guarded(|| model.act(action)));
+            self.nanos.push(nanos);
             answers.push(observe(&model, given));
         }
         Response::Answered(answers)
     }
+}
+
+/// Does a step, and says how long its arithmetic took, in nanoseconds.
+fn timed<T>(step: impl FnOnce() -> T) -> (T, u64) {
+    // What was measured while the state was read belongs to no step.
+    clock::take();
+    let since = Instant::now();
+    let done = step();
+    let whole = since.elapsed();
+    (done, clock::take().unwrap_or(whole).as_nanos() as u64)
 }
 
 /// The step's own tensors and the state after it, whether it raised an error or not.

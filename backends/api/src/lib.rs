@@ -6,6 +6,7 @@
 //! [`Kernel`], and [`ModuleLayer`] gives it the state and the rules of `torch.nn.BatchNorm{1,2,3}d`.
 
 mod backend;
+mod clock;
 mod drive;
 pub mod dtypes;
 mod kernel;
@@ -21,8 +22,9 @@ pub mod worked_example;
 pub use backend::{
     Backend, BackendInfo, Layer, LayerState, Output, ParameterGradients, Responder, Unobservable,
 };
-pub use bn_cases::case::{Dictionary, Frozen, LayerKind, Layout, Slot};
+pub use bn_cases::case::{Dictionary, Frozen, LayerKind, Layout, Modes, Part, Slot, is_within};
 pub use bn_cases::{Channels, DType, ErrorClass, Observable, Tensor, TensorName};
+pub use clock::computing;
 pub use drive::{InProcess, guarded};
 pub use kernel::{Forward, Gradients, Kernel, RunningStats, Wanted};
 pub use lacks::Lacks;

@@ -8,6 +8,7 @@
 mod container;
 mod frame;
 mod hello;
+mod limits;
 mod message;
 mod process;
 mod serve;
@@ -18,12 +19,14 @@ use thiserror::Error;
 pub use container::ContainerError;
 pub use frame::{MAX_FRAME_BYTES, read_frame};
 pub use hello::{Feature, Hello};
+pub use limits::{CANNOT_START, Limits, Stop};
 pub use message::Message;
+pub use process::peak_memory;
 pub use serve::{serve, serve_on};
-pub use worker::{Limits, Worker, WorkerError};
+pub use worker::{Program, Worker, WorkerError};
 
 /// The version of the messages; both ends must have the same.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// Why a frame could not be read or written.
 #[derive(Debug, Error)]
@@ -37,6 +40,16 @@ pub enum WireError {
     /// A frame claims to be larger than any can be.
     #[error("a frame of {0} bytes is larger than any message")]
     TooLarge(u64),
+    /// A frame claims to be larger than any answer to what was asked.
+    #[error(
+        "a frame of {length} bytes is larger than an answer to this request can be, which has {largest} bytes at most"
+    )]
+    LargerThanDue {
+        /// What it claims.
+        length: u32,
+        /// What it may.
+        largest: u32,
+    },
     /// Bytes that do not begin as a frame does.
     #[error("`{0}` is not the beginning of a frame; is something else printed to standard output?")]
     NotAFrame(String),
@@ -56,6 +69,12 @@ pub enum WireError {
         found: &'static str,
         /// What should have come.
         due: &'static str,
+    },
+    /// A message that nothing asked for.
+    #[error("a message of {length} bytes that nothing asked for")]
+    Unasked {
+        /// Its size.
+        length: usize,
     },
     /// An answer to something else.
     #[error("the answer is to request {answered}, not to request {asked}")]

@@ -28,6 +28,18 @@ fn hello() -> Message {
     })
 }
 
+/// What greets in the name of a library that is not there.
+fn absent() -> Message {
+    let info = BackendInfo {
+        name: "onnxruntime".to_owned(),
+        version: "not installed".to_owned(),
+        about: String::new(),
+        unobservable: Vec::new(),
+    };
+    let absent = Some("onnxruntime is not installed: pip install onnxruntime".to_owned());
+    Message::Hello(Hello { absent, ..Hello::new(&info) })
+}
+
 /// The worked example, with a backward too early.
 fn request() -> Message {
     let dtype = DType::F32;
@@ -93,9 +105,10 @@ fn error() -> Message {
     Message::Answer { id: 1, response: Response::Broken { how: Outcome::Error, message } }
 }
 
-fn examples() -> [(&'static str, Message); 5] {
+fn examples() -> [(&'static str, Message); 6] {
     [
         ("hello", hello()),
+        ("absent", absent()),
         ("request", request()),
         ("answer", answer()),
         ("unsupported", unsupported()),

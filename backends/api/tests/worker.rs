@@ -5,26 +5,30 @@ use std::process::Command;
 
 use std::time::{Duration, Instant};
 
-use bn_api::wire::{Hello, Limits, Message, PROTOCOL, Worker, WorkerError};
+use bn_api::wire::{CANNOT_START, Hello, Limits, Message, PROTOCOL, Program, Stop, Worker, WorkerError};
 use bn_api::{
     Action, BackendInfo, DType, LayerConfig, LayerKind, Outcome, Request, Responder, Response, StepAnswer,
 };
 
 /// Limits that no healthy worker of these tests comes near.
-const AMPLE: Limits = Limits { greeting: Duration::from_secs(60), answer: Duration::from_secs(60) };
+fn ample() -> Limits {
+    let minute = Duration::from_secs(60);
+    Limits { greeting: minute, answer: minute, memory: None, stop: Stop::default() }
+}
 
-fn shell(script: &str) -> impl Fn() -> Command + Send + 'static {
+fn shell(script: &str) -> Program {
     let script = script.to_owned();
-    move || {
+    let command = move || {
         let mut command = Command::new("sh");
         command.args(["-c", &script]);
         command
-    }
+    };
+    Program { name: "sh".to_owned(), command: Box::new(command) }
 }
 
 /// A worker that is this shell script.
 fn script(script: &str) -> Result<Worker, WorkerError> {
-    Worker::start(shell(script))
+    Worker::start(ample(), shell(script))
 }
 
 /// Why the worker that is this shell script cannot be had.
@@ -68,6 +72,9 @@ fn question() -> Request {
     }
 }
 
+/// Waits until a request begins to arrive.
+const ASKED: &str = "head -c 1 > /dev/null";
+
 /// How a worker breaks down when it is asked something.
 fn breaks(worker: &mut Worker) -> (Outcome, String) {
     match worker.respond(&question()) {
@@ -78,13 +85,13 @@ fn breaks(worker: &mut Worker) -> (Outcome, String) {
 
 /// How a worker that greets and then runs `script` breaks down when it is asked something.
 fn broken(after_the_greeting: &str) -> (Outcome, String) {
-    breaks(&mut script(&format!("{}; {after_the_greeting}", greeting(PROTOCOL))).expect("it greets"))
+    breaks(&mut script(&format!("{}; {ASKED}; {after_the_greeting}", greeting(PROTOCOL))).expect("it greets"))
 }
 
 /// The same within limits.
 fn broken_within(limits: Limits, after_the_greeting: &str) -> (Outcome, String) {
-    let script = format!("{}; {after_the_greeting}", greeting(PROTOCOL));
-    breaks(&mut Worker::start_within(limits, shell(&script)).expect("it greets"))
+    let script = format!("{}; {ASKED}; {after_the_greeting}", greeting(PROTOCOL));
+    breaks(&mut Worker::start(limits, shell(&script)).expect("it greets"))
 }
 
 /// `printf` of a frame with this header and these bytes behind it.
@@ -160,9 +167,9 @@ fn a_worker_that_answers_before_it_is_asked_is_refused() {
 
 #[test]
 fn a_worker_that_hangs_before_its_greeting_is_not_waited_for() {
-    let limits = Limits { greeting: Duration::from_millis(300), ..AMPLE };
+    let limits = Limits { greeting: Duration::from_millis(300), ..ample() };
     let started = Instant::now();
-    let Err(error) = Worker::start_within(limits, shell("echo loading >&2; sleep 100")) else {
+    let Err(error) = Worker::start(limits, shell("echo loading >&2; sleep 100")) else {
         panic!("it greets");
     };
     assert_eq!(
@@ -190,7 +197,9 @@ fn a_worker_whose_own_child_lives_on_is_not_waited_for() {
 
 #[test]
 fn a_program_that_does_not_exist_is_named() {
-    let error = Worker::start(|| Command::new("/nowhere/bncheck-torch")).map(|_| ()).expect_err("no program");
+    let command = Box::new(|| Command::new("/nowhere/bncheck-torch"));
+    let program = Program { name: "/nowhere/bncheck-torch".to_owned(), command };
+    let error = Worker::start(ample(), program).map(|_| ()).expect_err("no program");
     assert!(matches!(error, WorkerError::Start { .. }));
     let text = error.to_string();
     assert!(text.starts_with("cannot start /nowhere/bncheck-torch: No such file or directory"), "{text}");
@@ -244,7 +253,7 @@ fn a_worker_whose_answer_cannot_be_read_is_stopped_and_that_is_an_error() {
             format!("printf '{}'", octal(&Message::Hello(hello()))),
             "the message is a greeting where an answer is due",
         ),
-        (format!("printf '{}'", octal(&other_version)), "protocol 4, not 3"),
+        (format!("printf '{}'", octal(&other_version)), "protocol 5, not 4"),
         (with(&format!(r#""1/outptu":{fine}"#), "four"), "no tensor is called `outptu`"),
         (with(&format!(r#""7/output":{fine}"#), "four"), "`7/output` is of none of the answer's 2 steps"),
         (with(&format!(r#""1/output":{fine},"1/output":{fine}"#), "four"), "`1/output` stands there twice"),
@@ -283,7 +292,7 @@ fn a_worker_that_ends_in_the_middle_of_its_answer_has_crashed() {
 fn a_worker_that_hangs_is_stopped_with_all_that_it_started() {
     let folder = tempfile::tempdir().expect("a folder");
     let alive = folder.path().join("alive");
-    let limits = Limits { answer: Duration::from_millis(300), ..AMPLE };
+    let limits = Limits { answer: Duration::from_millis(300), ..ample() };
     let started = Instant::now();
     // The child holds the pipes open and writes on.
     let child = format!("(while sleep 0.05; do date > '{}'; done) & sleep 100", alive.display());
@@ -298,9 +307,9 @@ fn a_worker_that_hangs_is_stopped_with_all_that_it_started() {
 
 #[test]
 fn a_worker_that_does_not_read_what_it_is_asked_is_late_however_much_that_is() {
-    let limits = Limits { answer: Duration::from_millis(300), ..AMPLE };
-    let mut worker = Worker::start_within(limits, shell(&format!("{}; exec sleep 100", greeting(PROTOCOL))))
-        .expect("it greets");
+    let limits = Limits { answer: Duration::from_millis(300), ..ample() };
+    let mut worker =
+        Worker::start(limits, shell(&format!("{}; exec sleep 100", greeting(PROTOCOL)))).expect("it greets");
     let large = bn_api::Tensor::full(DType::F64, &[1 << 20], 1.0);
     let layer =
         LayerConfig { weight: Some(large), ..LayerConfig::new(LayerKind::BatchNorm1d, 1 << 20, DType::F64) };
@@ -310,19 +319,19 @@ fn a_worker_that_does_not_read_what_it_is_asked_is_late_however_much_that_is() {
 
 #[test]
 fn a_worker_that_answers_in_time_is_not_hurried() {
-    let script = format!("{}; printf '{}'; cat > /dev/null", greeting(PROTOCOL), octal(&answer(1)));
-    let mut worker = Worker::start_within(AMPLE, shell(&script)).expect("it greets");
+    let script = format!("{}; {ASKED}; printf '{}'; cat > /dev/null", greeting(PROTOCOL), octal(&answer(1)));
+    let mut worker = Worker::start(ample(), shell(&script)).expect("it greets");
     assert_eq!(worker.respond(&question()), Response::Answered(vec![StepAnswer::default(); 2]));
 }
 
 #[test]
 fn what_a_worker_says_that_it_lacks_it_is_not_asked() {
     let text =
-        r#"{"protocol":3,"name":"it","version":"1","dtypes":["f64"],"lacks":{"reset":"it cannot reset"}}"#;
+        r#"{"protocol":4,"name":"it","version":"1","dtypes":["f64"],"lacks":{"reset":"it cannot reset"}}"#;
     let hello: Hello = serde_json::from_str(text).expect("a greeting");
     // It breaks at the first request.
     let script = format!("printf '{}'; head -c 1 > /dev/null; exit 1", octal(&Message::Hello(hello)));
-    let mut worker = Worker::start_within(AMPLE, shell(&script)).expect("it greets");
+    let mut worker = Worker::start(ample(), shell(&script)).expect("it greets");
     let reset = vec![Action::ResetRunningStats { at: String::new() }];
     let response = worker.respond(&Request { actions: reset, ..question() });
     assert_eq!(response, Response::Unsupported { reason: "it cannot reset".to_owned() });
@@ -331,6 +340,20 @@ fn what_a_worker_says_that_it_lacks_it_is_not_asked() {
     let wide = LayerConfig::new(LayerKind::BatchNorm1d, 1, DType::F64);
     let response = worker.respond(&Request { layers: vec![wide], ..question() });
     assert!(matches!(response, Response::Broken { how: Outcome::Crash, .. }), "{response:?}");
+}
+
+#[test]
+fn a_worker_that_is_absent_is_asked_nothing_and_may_be_gone() {
+    let why = "torch is not installed: pip install torch";
+    let hello = Message::Hello(Hello { absent: Some(why.to_owned()), ..hello() });
+    let mut worker = script(&format!("printf '{}'", octal(&hello))).expect("it greets");
+    assert_eq!(worker.absent(), Some(why));
+    for _ in 0..2 {
+        assert_eq!(worker.respond(&question()), Response::Unsupported { reason: why.to_owned() });
+    }
+    assert_eq!(worker.finish(), Ok(()));
+    let there = script(&format!("{}; cat > /dev/null", greeting(PROTOCOL))).expect("it greets");
+    assert_eq!(there.absent(), None);
 }
 
 #[test]
@@ -348,7 +371,7 @@ fn after_a_crash_the_worker_is_started_again() {
     // Requests are counted on over the crash.
     let (flag_name, greeting, reply) = (flag.display(), greeting(PROTOCOL), octal(&answer(2)));
     let mut worker = script(&format!(
-        "{greeting}; if [ -e '{flag_name}' ]; then printf '{reply}'; cat > /dev/null; \
+        "{greeting}; if [ -e '{flag_name}' ]; then {ASKED}; printf '{reply}'; cat > /dev/null; \
          else touch '{flag_name}'; kill -SEGV $$; fi"
     ))
     .expect("it greets");
@@ -362,15 +385,16 @@ fn after_a_crash_the_worker_is_started_again() {
 fn a_worker_that_cannot_be_started_again_is_an_error() {
     let greeting = greeting(PROTOCOL);
     let started = std::sync::atomic::AtomicBool::new(false);
-    let mut worker = Worker::start(move || {
+    let command = move || {
         if started.swap(true, std::sync::atomic::Ordering::Relaxed) {
             return Command::new("/nowhere/worker");
         }
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{greeting}; exit 1")]);
         command
-    })
-    .expect("it greets");
+    };
+    let program = Program { name: "/nowhere/worker".to_owned(), command: Box::new(command) };
+    let mut worker = Worker::start(ample(), program).expect("it greets");
     assert!(matches!(worker.respond(&question()), Response::Broken { how: Outcome::Crash, .. }));
     match worker.respond(&question()) {
         Response::Broken { how: Outcome::Error, message } => {
@@ -378,4 +402,173 @@ fn a_worker_that_cannot_be_started_again_is_an_error() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn a_program_that_another_was_to_become_and_could_not_is_told_from_one_that_ends_early() {
+    let error = script(&format!("echo no such file >&2; exit {CANNOT_START}")).map(|_| ()).expect_err("none");
+    assert_eq!(error.to_string(), "cannot start sh: no such file");
+}
+
+#[test]
+fn an_answer_larger_than_any_to_its_request_is_not_taken_in() {
+    // A length of 512 MiB, and the beginning of a header.
+    let (how, message) =
+        broken("printf '\\000\\000\\000\\040\\020\\000\\000\\000\\000\\000\\000\\000{'; cat /dev/zero");
+    assert_eq!(how, Outcome::Error);
+    assert!(
+        message.contains("a frame of 536870912 bytes is larger than an answer to this request can be"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_said_after_an_answer_is_an_error_of_the_next_case_and_names_the_one_before() {
+    let twice = octal(&answer(1));
+    let mut worker =
+        script(&format!("{}; {ASKED}; printf '{twice}{twice}'; exec cat > /dev/null", greeting(PROTOCOL)))
+            .expect("it greets");
+    assert!(matches!(worker.respond(&question()), Response::Answered(_)));
+    // Until the second one has come as well.
+    std::thread::sleep(Duration::from_millis(200));
+    let (how, message) = breaks(&mut worker);
+    assert_eq!(how, Outcome::Error);
+    assert!(message.contains("that nothing asked for; the worker "), "{message}");
+    assert!(
+        message.ends_with("(this was after its answer to example, and before it was asked anything more)"),
+        "{message}"
+    );
+}
+
+#[test]
+fn what_is_said_after_the_last_answer_is_noticed_at_the_end() {
+    let (greeting, reply) = (greeting(PROTOCOL), octal(&answer(1)));
+    for (after, why) in [
+        ("echo bye", "`bye` is not the beginning of a frame"),
+        (&format!("printf '{reply}'"), "that nothing asked for"),
+    ] {
+        let mut worker = script(&format!("{greeting}; {ASKED}; printf '{reply}'; cat > /dev/null; {after}"))
+            .expect("it greets");
+        assert!(matches!(worker.respond(&question()), Response::Answered(_)));
+        let why_not = worker.finish().expect_err("it said more");
+        assert!(why_not.starts_with("after its last answer it wrote something more: "), "{why_not}");
+        assert!(why_not.contains(why), "{why_not}");
+    }
+    let mut quiet = script(&format!("{greeting}; {ASKED}; printf '{reply}'; cat > /dev/null; echo bye >&2"))
+        .expect("it greets");
+    assert!(matches!(quiet.respond(&question()), Response::Answered(_)));
+    assert_eq!(quiet.finish(), Ok(()));
+}
+
+#[test]
+fn nobody_waits_any_longer_than_until_it_is_said_that_all_stops() {
+    let stop = Stop::default();
+    let limits = Limits { stop: stop.clone(), ..ample() };
+    let started = Instant::now();
+    let script = format!("{}; exec sleep 100", greeting(PROTOCOL));
+    let mut worker = Worker::start(limits, shell(&script)).expect("it greets");
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        stop.now();
+    });
+    assert!(matches!(worker.respond(&question()), Response::Broken { how: Outcome::Error, .. }));
+    assert!(started.elapsed().as_secs() < 20, "took {:?}", started.elapsed());
+}
+
+#[test]
+fn one_that_ends_for_lack_of_memory_is_told_how_much_it_may_have() {
+    let limits = Limits { memory: Some(64 << 20), ..ample() };
+    let (_, message) = broken_within(limits, "echo memory allocation of 99 bytes failed >&2; exit 1");
+    assert!(message.ends_with("(its memory is limited to 64 MiB; --memory changes that)"), "{message}");
+}
+
+#[test]
+fn a_worker_that_does_not_start_again_some_times_is_not_started_any_more() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let starts = folder.path().join("starts");
+    // It greets once.
+    let script = format!(
+        "echo >> '{0}'; if [ $(wc -l < '{0}') -gt 1 ]; then exec sleep 100; fi; {1}; {ASKED}; exit 1",
+        starts.display(),
+        greeting(PROTOCOL)
+    );
+    let limits = Limits { greeting: Duration::from_millis(500), ..ample() };
+    let mut worker = Worker::start(limits, shell(&script)).expect("it greets");
+    assert_eq!(breaks(&mut worker).0, Outcome::Crash);
+    let late = "sh did not greet: it said nothing within 0.5 s; the worker was stopped";
+    for _ in 0..3 {
+        assert_eq!(breaks(&mut worker), (Outcome::Error, late.to_owned()));
+    }
+    for _ in 0..100 {
+        let (how, message) = breaks(&mut worker);
+        assert_eq!(how, Outcome::Error);
+        assert_eq!(
+            message,
+            format!("{late}; as it did not start 3 times in a row, it is not started any more")
+        );
+    }
+    assert_eq!(std::fs::read_to_string(&starts).expect("it was started").lines().count(), 4);
+}
+
+#[test]
+fn one_that_starts_again_in_the_end_is_asked_as_before() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let starts = folder.path().join("starts");
+    // It greets at every third start.
+    let script = format!(
+        "echo >> '{0}'; if [ $(($(wc -l < '{0}') % 3)) != 1 ]; then exit 4; fi; {1}; {ASKED}; exit 1",
+        starts.display(),
+        greeting(PROTOCOL)
+    );
+    let mut worker = Worker::start(ample(), shell(&script)).expect("it greets");
+    for _ in 0..3 {
+        assert_eq!(breaks(&mut worker).0, Outcome::Crash);
+        assert_eq!(breaks(&mut worker).0, Outcome::Error);
+        assert_eq!(breaks(&mut worker).0, Outcome::Error);
+    }
+}
+
+#[test]
+fn a_worker_that_closes_its_output_and_goes_on_has_not_crashed() {
+    let (how, message) = broken("exec >&-; echo there >&2; exec sleep 100");
+    assert_eq!(how, Outcome::Error);
+    assert_eq!(message, "it closed its output; the worker was stopped; it last said: there");
+}
+
+#[test]
+fn a_complaint_is_not_kept_at_any_length() {
+    let message = "woe ".repeat(1 << 17);
+    let response = Response::Broken { how: Outcome::Error, message };
+    let complaint = octal(&Message::Answer { id: 1, response });
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("complaint");
+    std::fs::write(&path, complaint).expect("written");
+    let (how, message) = broken(&format!("printf \"$(cat '{}')\"; cat > /dev/null", path.display()));
+    assert_eq!(how, Outcome::Error);
+    assert!(message.starts_with("woe woe ") && message.ends_with("woe … (524288 bytes in all)"), "{message}");
+    assert!(message.len() < 9000, "{} bytes", message.len());
+}
+
+#[test]
+fn what_a_worker_has_started_ends_with_it_when_there_is_nothing_more_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let alive = folder.path().join("alive");
+    let script = format!(
+        "(while sleep 0.05; do date > '{}'; done) & {}; cat > /dev/null",
+        alive.display(),
+        greeting(PROTOCOL)
+    );
+    let mut worker = Worker::start(ample(), shell(&script)).expect("it greets");
+    let since = Instant::now();
+    while !alive.exists() {
+        assert!(since.elapsed().as_secs() < 20, "it does not begin");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let told = Instant::now();
+    assert_eq!(worker.finish(), Ok(()));
+    // It holds the pipes, and is not waited for.
+    assert!(told.elapsed().as_secs_f64() < 4.0, "took {:?}", told.elapsed());
+    let _ = std::fs::remove_file(&alive);
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!alive.exists(), "it lives on");
 }

@@ -2,7 +2,7 @@
 
 use bn_api::{
     Entries, ErrorClass, Input, Layer, LayerConfig, LayerError, LayerState, Layout, Loaded, Output,
-    ParameterGradients, Slot, Tensor,
+    ParameterGradients, Slot, Tensor, computing,
 };
 use candle_core::backprop::GradStore;
 use candle_core::{Device, Var};
@@ -71,7 +71,7 @@ impl CandleLayer {
     }
 
     fn run(&self, input: &candle_core::Tensor) -> Result<candle_core::Tensor, LayerError> {
-        self.layer.forward_t(input, self.training).map_err(|error| {
+        computing(|| self.layer.forward_t(input, self.training)).map_err(|error| {
             // candle has no classes; what it stumbles over is told by the input.
             let features = self.layer.running_mean().elem_count();
             let class = match input.dims() {
@@ -127,7 +127,7 @@ impl Layer for CandleLayer {
         })?;
         let (stored, view) = View::new(grad_output, layout)?;
         let grad_output = view.of(&stored).map_err(other)?;
-        let mut new = go_back(&graph.output, &grad_output).map_err(other)?;
+        let mut new = computing(|| go_back(&graph.output, &grad_output)).map_err(other)?;
         let input = graph.input.as_ref().and_then(|(var, view)| {
             let gradient = new.remove(var)?;
             Some(view.of(&gradient).map_err(other).and_then(|gradient| from_candle(&gradient)))

@@ -7,6 +7,7 @@ use bn_cases::format::Tier;
 use bn_cases::{Case, Suite};
 use bn_faulty::{Faulty, NOT_EXPRESSED, Part, catalogue, fault};
 use bn_harness::faults::{self, KillMatrix, Lineup};
+use bn_harness::oracle::Oracle;
 use bn_reference::{Arbiter, Reference};
 
 const SUITES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../cases/suites");
@@ -21,7 +22,7 @@ fn run(suites: &[Suite], cases: &str, faults: &(dyn Fn() -> Vec<Faulty> + Sync))
     let cases: Vec<&Case> = quick.filter(|case| case.id.starts_with(cases)).collect();
     let open = || -> Result<Lineup, ()> {
         Ok(Lineup {
-            oracle: Box::new(InProcess::new(Reference)),
+            oracle: Oracle::Live(Box::new(InProcess::new(Reference))),
             arbiter: Box::new(InProcess::new(Arbiter)),
             control: Box::new(InProcess::new(Faulty::without())),
             faults: faults().into_iter().map(|faulty| Box::new(InProcess::new(faulty)) as Box<_>).collect(),

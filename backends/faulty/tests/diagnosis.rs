@@ -9,6 +9,7 @@ use bn_faulty::{Faulty, catalogue, fault};
 use bn_harness::deviations::Deviations;
 use bn_harness::diagnosis::measure::{WANTED, measure};
 use bn_harness::diagnosis::{Lineup, Suspects, diagnose};
+use bn_harness::oracle::Oracle;
 use bn_harness::results::{Mistake, RunResults, Verdict};
 use bn_harness::{faults, runner};
 use bn_reference::{Arbiter, Reference};
@@ -56,14 +57,19 @@ fn run(cases: &[&Case], backend: &(dyn Fn() -> Box<dyn Responder> + Sync)) -> Ru
     let oracle = || Box::new(InProcess::new(Reference));
     let arbiter = || Box::new(InProcess::new(Arbiter));
     let open = || -> Result<runner::Lineup, Infallible> {
-        Ok(runner::Lineup { oracle: Some(oracle()), arbiter: arbiter(), backends: vec![backend()] })
+        Ok(runner::Lineup { oracle: Oracle::Live(oracle()), arbiter: arbiter(), backends: vec![backend()] })
     };
     let deviations = [Deviations::default()];
     let options =
         runner::Options { jobs: 2, deviations: &deviations, all: None, bncheck: "test", flags: Vec::new() };
     let Ok(mut results) = runner::run(cases, &open, options, &mut |_, _| {});
     let open = || -> Result<Lineup, Infallible> {
-        Ok(Lineup { oracle: oracle(), arbiter: arbiter(), patients: vec![backend()], suspects: suspects() })
+        Ok(Lineup {
+            oracle: Oracle::Live(oracle()),
+            arbiter: arbiter(),
+            patients: vec![backend()],
+            suspects: suspects(),
+        })
     };
     let Ok(()) = diagnose(&mut results, cases, &open, 2);
     results
@@ -76,7 +82,7 @@ fn of_known_mistakes_run_as_unknown_enough_are_named() {
     let all = || catalogue().iter().map(|fault| Box::new(InProcess::new(Faulty::with(fault))) as Box<_>);
     let open = || -> Result<faults::Lineup, Infallible> {
         Ok(faults::Lineup {
-            oracle: Box::new(InProcess::new(Reference)),
+            oracle: Oracle::Live(Box::new(InProcess::new(Reference))),
             arbiter: Box::new(InProcess::new(Arbiter)),
             control: Box::new(InProcess::new(Faulty::without())),
             faults: all().collect(),
@@ -85,7 +91,7 @@ fn of_known_mistakes_run_as_unknown_enough_are_named() {
     let Ok(matrix) = faults::run(&cases, &open, 2, &mut |_| {});
     let open = || -> Result<Lineup, Infallible> {
         Ok(Lineup {
-            oracle: Box::new(InProcess::new(Reference)),
+            oracle: Oracle::Live(Box::new(InProcess::new(Reference))),
             arbiter: Box::new(InProcess::new(Arbiter)),
             patients: all().collect(),
             suspects: suspects(),

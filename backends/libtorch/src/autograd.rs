@@ -1,6 +1,6 @@
 //! Gradients by libtorch's autograd.
 
-use bn_api::{LayerError, Layout, is_both};
+use bn_api::{LayerError, Layout, computing, is_both};
 use tch::Tensor;
 
 use crate::convert::to_torch;
@@ -27,11 +27,12 @@ pub fn gradients(
             shapes.0, shapes.1
         )));
     }
-    let computed = tch::with_grad(|| {
+    let go_back = || {
         // The product lies as its first factor does, and so does what goes back from it.
         let start = output.f_contiguous()?.f_mul(grad_output)?;
         Tensor::f_run_backward(&[start], leaves, true, false)
-    });
+    };
+    let computed = computing(|| tch::with_grad(go_back));
     Ok(defined(computed.map_err(layer_error)?))
 }
 

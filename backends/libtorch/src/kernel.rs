@@ -1,6 +1,6 @@
 //! `at::batch_norm` as a kernel.
 
-use bn_api::{Forward, Gradients, Kernel, LayerError, Layout, RunningStats, Tensor, Wanted};
+use bn_api::{Forward, Gradients, Kernel, LayerError, Layout, RunningStats, Tensor, Wanted, computing};
 
 use crate::error::layer_error;
 use crate::{autograd, convert};
@@ -31,7 +31,7 @@ impl Kernel for BatchNormKernel {
         // them again, which must not find what a later forward made of them.
         let running = call.running.as_deref().map(to_torch).transpose()?;
         let (mean, var) = running.as_ref().map(|(mean, var)| (mean, var)).unzip();
-        let computed = tch::with_grad(|| {
+        let batch_norm = || {
             input.f_batch_norm(
                 weight.as_ref(),
                 bias.as_ref(),
@@ -42,7 +42,8 @@ impl Kernel for BatchNormKernel {
                 call.eps,
                 false, // cudnn_enabled, which libtorch ignores
             )
-        });
+        };
+        let computed = computing(|| tch::with_grad(batch_norm));
         if call.use_batch_stats
             && let (Some(stats), Some((mean, var))) = (call.running, &running)
         {

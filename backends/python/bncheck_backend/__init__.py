@@ -4,8 +4,9 @@ Derive from `Kernel` where yours is a function without state, or from `Backend` 
 own, and hand it to `serve`. docs/adding-a-backend-in-any-language.md goes through it step by step.
 """
 
-from .backend import Backend, Forward, Kernel, Layer, LayerError, Wanted
+from .backend import Backend, Forward, Kernel, Layer, LayerError, Unsupported, Wanted
+from .needs import needs
 from .serve import serve
 from .tensor import Tensor
 
-__all__ = ["Backend", "Forward", "Kernel", "Layer", "LayerError", "Tensor", "Wanted", "serve"]
+__all__ = ["Backend", "Forward", "Kernel", "Layer", "LayerError", "Tensor", "Unsupported", "Wanted", "needs", "serve"]

@@ -14,6 +14,11 @@ class LayerError(Exception):
         self.error_class = error_class
 
 
+class Unsupported(Exception):
+    """Raised anywhere on the way through a request: it cannot be expressed, and nothing of it is judged. The message is the
+    reason."""
+
+
 class Backend:
     """A batch-norm implementation: who it is, and how its layers are made."""
 
@@ -25,9 +30,12 @@ class Backend:
     about = ""
     # The floating-point types that it computes with; `None` is all.
     dtypes = None
+    # Why there is nothing to judge, with what to type: "mine is not installed: pip install mine"; `None`: it is there.
+    absent = None
     # What it cannot express, each with the reason: {"cast": "layers have one type for good"}.
     lacks = {}
-    # What cannot be seen of its state, each with the reason: {"num_batches_tracked": "there is no counter"}.
+    # What cannot be seen of it, each with the reason: {"num_batches_tracked": "there is no counter"}; with "grad_input",
+    # "grad_weight" and "grad_bias" a backward asks nothing of a kernel.
     unobservable = {}
 
     def unsupported(self, request):

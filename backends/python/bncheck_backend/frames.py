@@ -7,7 +7,7 @@ import numpy as np
 
 from .tensor import CARRIER, Tensor
 
-PROTOCOL = 3
+PROTOCOL = 4
 
 # The names that safetensors has for the types.
 NAMES = {dtype: dtype.upper() for dtype in CARRIER}

@@ -22,6 +22,7 @@ class Model:
 
     def __init__(self, backend, layers, tensors):
         self.tensors = tensors
+        self.unobservable = backend.unobservable
         self.paths = [layer["path"] for layer in layers]
         self.layers = [backend.create(self._config(layer)) for layer in layers]
         self.modes = [{"training": True, "weight": True, "bias": True} for _ in layers]
@@ -99,7 +100,7 @@ class Model:
         grad = self._tensor(grad)
         for number, asked, its_layout in reversed(run):
             grad = self.layers[number].backward(Tensor(grad.dtype, lay_out(np.ascontiguousarray(grad.array), layout)))
-            if not asked:
+            if not asked or "grad_input" in self.unobservable:
                 break
             if grad is None:
                 raise LayerError("other", "no gradient arrived at the input")

@@ -154,7 +154,7 @@ class ModuleLayer(Layer):
         wanted = Wanted(
             graph.wanted.input, graph.wanted.weight and still["weight"], graph.wanted.bias and still["bias"]
         )
-        if not (wanted.input or wanted.weight or wanted.bias):
+        if not (wanted.input or wanted.weight or wanted.bias) or "grad_input" in self.kernel.unobservable:
             return None
         if grad_output.size == 0:
             new = (np.zeros(graph.shape), np.zeros(self.features), np.zeros(self.features))

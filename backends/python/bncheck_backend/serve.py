@@ -5,7 +5,7 @@ import sys
 import traceback
 
 from . import frames
-from .backend import LayerError
+from .backend import LayerError, Unsupported
 from .model import Model
 
 
@@ -30,11 +30,14 @@ def serve_on(backend, pipe_in, pipe_out):
     while (frame := frames.read(pipe_in)) is not None:
         message, tensors = frames.unpack(frame)
         request = message["request"]
-        reason = backend.unsupported(request)
-        if reason:
-            say({"unsupported": {"id": request["id"], "reason": reason}})
-        else:
+        try:
+            reason = backend.unsupported(request)
+            if reason:
+                raise Unsupported(reason)
             steps, tensors = answer(backend, request, tensors)
+        except Unsupported as why:
+            say({"unsupported": {"id": request["id"], "reason": str(why)}})
+        else:
             say({"answer": {"id": request["id"], "steps": steps}}, tensors)
 
 
@@ -43,7 +46,7 @@ def hello(backend):
     said = {"protocol": frames.PROTOCOL, "name": backend.name, "version": backend.version, "about": backend.about}
     if backend.dtypes is not None:
         said["dtypes"] = list(backend.dtypes)
-    for name in ("lacks", "unobservable"):
+    for name in ("lacks", "unobservable", "absent"):
         if getattr(backend, name):
             said[name] = getattr(backend, name)
     return said
@@ -53,6 +56,8 @@ def answer(backend, request, tensors):
     """The answers to the new layers and to every step, and their tensors."""
     try:
         model = Model(backend, request["layers"], tensors)
+    except Unsupported:
+        raise
     except Exception as error:  # noqa: BLE001 (whatever a constructor raises is an answer)
         # Without a layer every step fails as the constructor did.
         return [{"error": _described(backend, error)} for _ in range(len(request["steps"]) + 1)], []
@@ -61,6 +66,8 @@ def answer(backend, request, tensors):
         error, given = None, {}
         try:
             given = model.act(step) if step else {}
+        except Unsupported:
+            raise
         except Exception as raised:  # noqa: BLE001
             error = _described(backend, raised)
         try:

@@ -10,7 +10,7 @@ import unittest
 import numpy as np
 
 from bncheck_backend import frames
-from bncheck_backend.serve import serve_on
+from bncheck_backend.serve import hello, serve_on
 from bncheck_backend.tensor import CARRIER, Tensor
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -40,7 +40,7 @@ def from_bits(told):
 
 class Examples(unittest.TestCase):
     def test_every_example_is_read_as_it_says(self):
-        for name in ("hello", "request", "answer", "unsupported", "error"):
+        for name in ("hello", "absent", "request", "answer", "unsupported", "error"):
             frame, told = example(name)
             message, tensors = frames.unpack(frame[4:])
             self.assertEqual(message, told["message"], name)
@@ -51,7 +51,7 @@ class Examples(unittest.TestCase):
             self.assertEqual(seen, told["tensors"], name)
 
     def test_what_a_worker_says_is_written_as_the_same_bytes(self):
-        for name in ("hello", "answer", "unsupported", "error"):
+        for name in ("hello", "absent", "answer", "unsupported", "error"):
             frame, told = example(name)
             tensors = [(one["name"], from_bits(one)) for one in told["tensors"]]
             message, _ = frames.unpack(frame[4:])
@@ -65,6 +65,15 @@ class Examples(unittest.TestCase):
         greeting, _ = frames.unpack(frames.read(output))
         self.assertEqual(greeting["hello"]["name"], "numpy")
         self.assertEqual(output.read(), example("answer")[0])
+
+
+class Greetings(unittest.TestCase):
+    def test_one_that_is_absent_says_why(self):
+        class Absent(NumpyBatchNorm):
+            absent = "it is not installed: pip install it"
+
+        self.assertEqual(hello(Absent())["absent"], "it is not installed: pip install it")
+        self.assertNotIn("absent", hello(NumpyBatchNorm()))
 
 
 class Refused(unittest.TestCase):

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 
 use bn_api::{
     DType, Entries, ErrorClass, Input, Layer, LayerConfig, LayerError, LayerKind, LayerState, Layout, Loaded,
-    Output, ParameterGradients, Slot, Tensor, guarded,
+    Output, ParameterGradients, Slot, Tensor, computing, guarded,
 };
 use bn_libtorch::{autograd, convert, error};
 use tch::nn::{self, ModuleT, OptimizerConfig};
@@ -147,7 +147,8 @@ impl Layer for TchLayer {
         let input = make(&input.tensor, input.layout)?;
         // A guard and not tch::no_grad, which leaves gradients off for good when what it runs panics.
         let _no_grad = no_grad.then(tch::no_grad_guard);
-        let output = guarded(|| Ok(self.layer.forward_t(&input, self.training))).map_err(shortened)?;
+        let output =
+            guarded(|| Ok(computing(|| self.layer.forward_t(&input, self.training)))).map_err(shortened)?;
         let tensor = convert::from_torch(&output)?;
         let requires_grad = output.requires_grad();
         self.graph = requires_grad.then_some(Graph { input, output });

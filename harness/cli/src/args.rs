@@ -1,13 +1,16 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
+use bn_harness::bench::Network;
 use bn_harness::changes::FACTOR;
 use bn_harness::results::Part;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use crate::backends::Outside;
+use crate::backends::{Outside, RECORDING};
+use crate::memory;
 use crate::partition;
 
 const FILTER_HELP: &str = "\
@@ -19,7 +22,8 @@ Filters: a list of terms, the same for every command.
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all as expected · 1 a mismatch, or a declared deviation that no longer occurs · 2 usage ·
-3 bad case file · 4 nothing selected · 5 oracle or backend missing · 6 baseline missing · 70 a bug in bncheck";
+3 bad case file · 4 nothing selected · 5 oracle or backend missing · 6 baseline missing · 70 a bug in bncheck ·
+130 stopped by Ctrl-C";
 
 const DIFF_CODES: &str = "\
 Exit codes: 0 nothing newly failing · 1 something is, or nothing was compared · 2 usage, or NEW cannot be read ·
@@ -110,6 +114,11 @@ pub enum Command {
         /// Which cases; all when left out.
         filter: Vec<String>,
     },
+    /// Keep what libtorch answers to the cases of the suites in a file, for machines without it (`run --oracle recorded`).
+    #[command(
+        after_help = "Exit codes: 0 written, or the same as recorded · 1 `--check`: libtorch answers something else · 5 no libtorch"
+    )]
+    Record(RecordArgs),
     /// Compare bncheck's semantics with a recording of PyTorch itself (`just audit-oracle` makes one).
     Audit {
         /// The recording.
@@ -125,8 +134,25 @@ pub enum Command {
         after_help = "Exit codes: 0 all as expected · 1 a mismatch, a different bit, or a pass that could not be timed · 5 no GPU"
     )]
     GpuCheck(GpuCheckArgs),
+    /// Measure how fast cases are judged and where the time goes, and how fast the backends are on the batch norms of real
+    /// networks, beside libtorch.
+    #[command(
+        after_long_help = "Times are the layers' own, without the pipe and the conversion of tensors, where a backend says them; a backward\nwithout a gradient argument of its own begins with a product. Machines are noisy: compare ratios of one call.\n\nExamples:\n  bncheck bench\n  bncheck bench --cases-only\n  bncheck bench --shapes-only --network resnet50 --batch 1,8,64 --all-shapes --backend candle"
+    )]
+    Bench(BenchArgs),
+    /// Serve a backend to another program, over the protocol of docs/protocol.md on standard input and output: what
+    /// `bncheck run` starts for each backend.
+    Worker {
+        /// The backend.
+        name: String,
+    },
+    /// Limit this process, and become another program.
+    #[command(hide = true)]
+    Guard(GuardArgs),
     /// Say what is installed, which backends are usable, and what to type where one is not.
     Doctor {
+        #[command(flatten)]
+        config: ConfigArgs,
         /// How to print it.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -163,6 +189,10 @@ pub struct RunArgs {
     pub partition: Option<Part>,
     #[command(flatten)]
     pub baseline: BaselineArgs,
+    /// Go on with a run that was stopped or killed: the same command line again, with this. What it had done is not done
+    /// again.
+    #[arg(long)]
+    pub resume: bool,
     /// How to print the results.
     #[arg(long, value_enum, default_value_t)]
     pub format: ReportFormat,
@@ -350,23 +380,134 @@ impl std::str::FromStr for Shape {
 /// Which backends.
 #[derive(Debug, Args)]
 pub struct Backends {
-    /// Which backends; all when left out, and none where there is a --backend-cmd.
+    /// Which backends, bncheck's and those of bncheck.toml; all when left out, and none where there is a --backend-cmd.
     #[arg(long = "backend", short = 'b', value_name = "NAME", value_delimiter = ',')]
     pub names: Vec<String>,
     /// A backend of your own: a program that answers on its standard output what it is asked on its standard input, as
     /// docs/protocol.md says. `numpy=python3 my_bn.py` gives it another name than its own. May be given several times.
     #[arg(long = "backend-cmd", value_name = "[NAME=]COMMAND", help_heading = "Backends of your own")]
     pub commands: Vec<Outside>,
-    /// How many seconds a --backend-cmd may take over one case before it is stopped.
+    #[command(flatten)]
+    pub oracle: OracleArgs,
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    #[command(flatten)]
+    pub workers: WorkerArgs,
+}
+
+/// Who says what is right.
+#[derive(Debug, Args, Default)]
+pub struct OracleArgs {
+    /// Who says what is right: libtorch itself, what was recorded of it for the curated suites, or nobody beside the
+    /// textbook formulas in double-double, which are asked in any case. When left out, libtorch where it is at hand, and
+    /// what was recorded of it elsewhere.
+    #[arg(long, value_enum, value_name = "WHO", help_heading = "Oracle")]
+    pub oracle: Option<OracleName>,
+    /// A recording that `bncheck record` has made, instead of the one that is part of bncheck.
+    #[arg(long, value_name = "FILE", help_heading = "Oracle")]
+    pub recording: Option<PathBuf>,
+}
+
+/// Who says what is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OracleName {
+    /// libtorch in float64.
+    Libtorch,
+    /// What was recorded of it. Cases that are not in the recording are judged as with `arbiter`.
+    Recorded,
+    /// The textbook formulas in double-double alone.
+    Arbiter,
+}
+
+/// The arguments of `record`.
+#[derive(Debug, Args)]
+pub struct RecordArgs {
+    /// Where the recording goes. The one that is part of bncheck is built from its usual place.
+    #[arg(long, value_name = "FILE", default_value = RECORDING)]
+    pub output: PathBuf,
+    /// Write nothing, and compare a recording with what libtorch answers now.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = RECORDING, conflicts_with = "output")]
+    pub check: Option<PathBuf>,
+    /// How many cases are in flight; as many as there are processors when left out.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+}
+
+/// Where backends of the user's own stand by name.
+#[derive(Debug, Args, Default)]
+pub struct ConfigArgs {
+    /// The file that names backends of your own; bncheck.toml in this folder or one above it when left out.
+    #[arg(long, value_name = "FILE", help_heading = "Backends of your own")]
+    pub config: Option<PathBuf>,
+}
+
+/// How backends are run.
+#[derive(Debug, Args, Default)]
+pub struct WorkerArgs {
+    /// How many seconds a backend may take over one case before it is stopped; 30 when left out.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Limits")]
+    pub timeout: Option<f64>,
+    /// How much memory a backend's process may take: 512MiB, 2GB. Half of the machine's when left out.
+    #[arg(long, value_name = "SIZE", value_parser = memory::parse, help_heading = "Limits")]
+    pub memory: Option<u64>,
+    /// Run the backends that need no libtorch and are no programs of your own in this process, without limits: for a
+    /// debugger.
+    #[arg(long, help_heading = "Limits")]
+    pub in_process: bool,
+}
+
+/// The arguments of `bench`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    #[command(flatten)]
+    pub backends: Backends,
+    /// Only the judging of cases.
+    #[arg(long, conflicts_with = "shapes_only")]
+    pub cases_only: bool,
+    /// Only the shapes of networks.
+    #[arg(long)]
+    pub shapes_only: bool,
+    /// How many small cases are judged, at most.
+    #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
+    pub cases: usize,
+    /// Which networks: resnet50, densenet121, inception3; all when left out.
+    #[arg(long = "network", value_name = "NAME", value_delimiter = ',', value_parser = network)]
+    pub networks: Vec<Network>,
+    /// How many images at a time.
     #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value_t = 30.0,
-        value_parser = seconds,
-        requires = "commands",
-        help_heading = "Backends of your own"
+        long = "batch",
+        value_name = "N",
+        value_delimiter = ',',
+        default_values_t = [1, 8],
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64)
     )]
-    pub timeout: f64,
+    pub batches: Vec<usize>,
+    /// All shapes of a network, and not only some that stand for the others.
+    #[arg(long)]
+    pub all_shapes: bool,
+    /// How many cases are in flight; as many as there are processors when left out.
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: Format,
+}
+
+/// A network by its name.
+fn network(name: &str) -> Result<Network, String> {
+    let found = Network::ALL.into_iter().find(|network| network.name() == name);
+    found.ok_or_else(|| format!("the networks are {}", Network::ALL.map(Network::name).join(", ")))
+}
+
+/// The arguments of `guard`.
+#[derive(Debug, Args)]
+pub struct GuardArgs {
+    /// How many bytes of memory.
+    #[arg(long, value_name = "BYTES")]
+    pub memory: Option<u64>,
+    /// The program and its arguments.
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// A time that is more than none.
@@ -425,6 +566,8 @@ pub enum ReportFormat {
     Junit,
     /// Annotations of GitHub Actions, and the table of verdicts.
     Github,
+    /// Who conforms on what, in Markdown: suites by backends, and what each backend is known to do differently.
+    Scoreboard,
 }
 
 /// How changes are printed.

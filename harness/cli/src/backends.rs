@@ -1,12 +1,12 @@
 //! The backends there are: the one place that names them.
 
+mod absent;
 mod chosen;
+mod oracle;
 mod outside;
+mod torch;
+mod workers;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use bn_api::wire::{Worker, WorkerError};
 use bn_api::{InProcess, Request, Responder, Response};
 use bn_cases::{Case, Problems, did_you_mean};
 use bn_cuda::Accumulator::{Double, Single};
@@ -15,12 +15,20 @@ use bn_faulty::{Fault, Faulty, catalogue};
 use bn_harness::deviations::Deviations;
 use bn_harness::diagnosis::Suspects;
 use bn_harness::results::Mistake;
+use clap::builder::PossibleValuesParser;
 
+use crate::args::ConfigArgs;
+use crate::config::Config;
 use crate::exit::CliError;
 use crate::selection::Cases;
 
-pub use chosen::{Chosen, choose};
-pub use outside::Outside;
+use absent::Absent;
+
+pub use chosen::{Chosen, choose, choose_with};
+pub use oracle::{ChosenOracle, RECORDING, recording};
+pub use outside::{Outside, is_name};
+pub use torch::{find_libtorch, open_oracle, worker_program};
+pub use workers::Workers;
 
 /// A backend by name.
 pub struct Entry {
@@ -51,11 +59,12 @@ macro_rules! deviations {
 }
 
 /// All backends, in the order of the results' columns. A new backend is one line here.
-pub static ALL: [Entry; 8] = [
+pub static ALL: [Entry; 9] = [
     Entry { name: "reference", home: Home::Here(reference), deviations: deviations!("reference") },
     Entry { name: "libtorch", home: Home::TorchWorker, deviations: deviations!("libtorch") },
     Entry { name: "tch-nn", home: Home::TorchWorker, deviations: deviations!("tch-nn") },
     Entry { name: "candle", home: Home::Here(candle), deviations: deviations!("candle") },
+    Entry { name: "burn", home: Home::Here(burn), deviations: deviations!("burn") },
     Entry { name: "cuda", home: Home::Cuda(Executes::Gpu, Single), deviations: deviations!("cuda") },
     Entry { name: "cuda-acc64", home: Home::Cuda(Executes::Gpu, Double), deviations: deviations!("cuda") },
     Entry { name: "cuda-ptx", home: Home::Cuda(Executes::Ptx, Single), deviations: deviations!("cuda") },
@@ -117,15 +126,42 @@ fn candle() -> Box<dyn Responder> {
     Box::new(InProcess::new(bn_candle::Candle))
 }
 
+fn burn() -> Box<dyn Responder> {
+    Box::new(InProcess::new(bn_burn::Burn))
+}
+
 impl Entry {
-    /// Starts the backend.
+    /// Starts the backend: in a worker process, where it is not to be in this one.
     ///
     /// # Errors
     /// When it needs libtorch and that, or the worker, is not to be had, or a GPU and there is none.
-    pub fn open(&self) -> Result<Box<dyn Responder>, CliError> {
+    pub fn open(&self, workers: &Workers) -> Result<Box<dyn Responder>, CliError> {
+        match self.home {
+            Home::TorchWorker => Ok(Box::new(torch::open(self.name, workers)?)),
+            Home::Here(_) | Home::Cuda(..) if workers.in_process => self.open_here(),
+            Home::Cuda(..) => {
+                // What is missing is found before a worker is started for it.
+                drop(self.open_here()?);
+                self.open_worker(workers)
+            }
+            Home::Here(_) => self.open_worker(workers),
+        }
+    }
+
+    fn open_worker(&self, workers: &Workers) -> Result<Box<dyn Responder>, CliError> {
+        let worker = workers.start(self.name, workers.own(&["worker", self.name]));
+        let worker = worker.map_err(|error| CliError::Worker { backend: self.name.to_owned(), error })?;
+        Ok(Box::new(worker))
+    }
+
+    /// The backend in this process; one that links libtorch becomes this process.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_here(&self) -> Result<Box<dyn Responder>, CliError> {
         match self.home {
             Home::Here(make) => Ok(make()),
-            Home::TorchWorker => Ok(Box::new(open_torch(self.name)?)),
+            Home::TorchWorker => Err(torch::become_worker(self.name)?),
             Home::Cuda(executes, accumulator) => match bn_cuda::open(self.name, executes, accumulator) {
                 Ok(responder) => Ok(Box::new(responder)),
                 Err(missing) => Err(CliError::NoDevice { backend: self.name, why: missing.to_string() }),
@@ -133,22 +169,30 @@ impl Entry {
         }
     }
 
-    /// Starts the backend, or where there is no GPU for it what says so to every case.
+    /// Starts the backend, or where there is no GPU or no libtorch for it what says so to every case.
     ///
     /// # Errors
     /// When something else is missing.
-    pub fn open_if_there(&self) -> Result<Box<dyn Responder>, CliError> {
-        match (self.open(), self.home) {
+    pub fn open_if_there(&self, workers: &Workers) -> Result<Box<dyn Responder>, CliError> {
+        match (self.open(workers), self.home) {
             (Err(CliError::NoDevice { why, .. }), Home::Cuda(executes, accumulator)) => {
                 Ok(Box::new(bn_cuda::Absent::new(self.name, executes, accumulator, why)))
             }
+            (
+                Err(why @ (CliError::NoLibtorch { .. } | CliError::BuiltWithoutLibtorch)),
+                Home::TorchWorker,
+            ) => Ok(Box::new(Absent::new(self.name, why.to_string()))),
             (opened, _) => opened,
         }
     }
 
     /// Whether bncheck can do its work without it.
     pub fn is_optional(&self) -> bool {
-        matches!(self.home, Home::Cuda(Executes::Gpu, _))
+        match self.home {
+            Home::Cuda(Executes::Gpu, _) => true,
+            Home::TorchWorker => !cfg!(feature = "libtorch"),
+            _ => false,
+        }
     }
 
     /// Its declared deviations. `cases` are all that there are.
@@ -161,14 +205,55 @@ impl Entry {
     }
 }
 
+/// The user's own file of backends, where there is one.
+///
+/// # Errors
+/// When it is wrong.
+pub fn config(args: &ConfigArgs) -> Result<Option<Config>, CliError> {
+    Config::find(args, &ALL.each_ref().map(|entry| entry.name))
+}
+
+/// The command line, with the names of all backends wherever one may stand: for a shell to complete.
+///
+/// # Errors
+/// When the user's own file of backends is wrong.
+pub fn completed(command: clap::Command) -> Result<clap::Command, CliError> {
+    let own = config(&ConfigArgs::default())?.map(|config| config.backends).unwrap_or_default();
+    // The parser keeps what is written in the program; this is asked for once.
+    let own = own.into_iter().map(|backend| &*backend.name.leak());
+    let names: Vec<&'static str> = ALL.iter().map(|entry| entry.name).chain(own).collect();
+    Ok(command.mut_subcommands(|command| {
+        command.mut_args(|argument| match argument.get_long() {
+            Some("backend") => argument.value_parser(PossibleValuesParser::new(names.clone())),
+            _ => argument,
+        })
+    }))
+}
+
+/// The backend of this name.
+///
+/// # Errors
+/// When there is none.
+pub fn entry(name: &str) -> Result<&'static Entry, CliError> {
+    Ok(select(&[name.to_owned()])?[0])
+}
+
 /// The backends with these names, in the order of [`ALL`]; all of them when there is no name.
 ///
 /// # Errors
 /// When a name is unknown.
 pub fn select(names: &[String]) -> Result<Vec<&'static Entry>, CliError> {
+    select_beside(names, &[])
+}
+
+/// The same where names may also be of others, which are no entries.
+///
+/// # Errors
+/// When a name is of neither.
+pub fn select_beside(names: &[String], others: &[&str]) -> Result<Vec<&'static Entry>, CliError> {
     for name in names {
-        if !ALL.iter().any(|entry| entry.name == name) {
-            let known: Vec<&str> = ALL.iter().map(|entry| entry.name).collect();
+        let known: Vec<&str> = ALL.iter().map(|entry| entry.name).chain(others.iter().copied()).collect();
+        if !known.contains(&name.as_str()) {
             let guess =
                 did_you_mean(name, known.iter().copied()).map(|guess| guess + " ").unwrap_or_default();
             return Err(CliError::UnknownBackend { name: name.clone(), known: known.join(", "), guess });
@@ -188,89 +273,4 @@ pub fn deviations(cases: &Cases, entries: &[&'static Entry]) -> Result<Vec<Devia
     }
     let known = cases.all();
     entries.iter().map(|entry| entry.deviations(&known)).collect()
-}
-
-/// Starts libtorch, to be asked in float64.
-///
-/// # Errors
-/// When libtorch or the worker is not to be had.
-pub fn open_oracle() -> Result<Box<dyn Responder>, CliError> {
-    Ok(Box::new(open_torch(ORACLE)?))
-}
-
-fn open_torch(name: &'static str) -> Result<Worker, CliError> {
-    let libtorch = find_libtorch()?;
-    let program = worker_program()?;
-    let start = move || {
-        let mut command = Command::new(&program);
-        command.arg(name).env("LD_LIBRARY_PATH", library_path(&libtorch));
-        // libtorch's sums depend on the number of threads; the harness runs cases side by side instead.
-        command.env("OMP_NUM_THREADS", "1").env("MKL_NUM_THREADS", "1");
-        command
-    };
-    Worker::start(start).map_err(|error| match error {
-        WorkerError::NoGreeting { how, .. } if how.contains("error while loading shared libraries") => {
-            CliError::NoLibtorch { why: how }
-        }
-        error => CliError::Worker { backend: name.to_owned(), error },
-    })
-}
-
-/// The folder of libtorch's libraries before whatever the user's own library path says.
-fn library_path(libtorch: &Path) -> std::ffi::OsString {
-    let own = std::env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
-    let folders = std::iter::once(libtorch.join("lib")).chain(std::env::split_paths(&own));
-    std::env::join_paths(folders).unwrap_or(own)
-}
-
-/// libtorch's folder: the user's `LIBTORCH`, or `.libtorch` in this folder, one above it, or one above the
-/// program.
-///
-/// # Errors
-/// When there is no `libtorch_cpu.so` in any.
-pub fn find_libtorch() -> Result<PathBuf, CliError> {
-    let is_libtorch = |folder: &Path| folder.join("lib/libtorch_cpu.so").exists();
-    if let Some(own) = std::env::var_os("LIBTORCH").map(PathBuf::from) {
-        if is_libtorch(&own) {
-            return Ok(own);
-        }
-        let why = format!("LIBTORCH is {}, where there is no lib/libtorch_cpu.so", own.display());
-        return Err(CliError::NoLibtorch { why });
-    }
-    let starts = [std::env::current_dir().ok(), std::env::current_exe().ok()];
-    starts
-        .iter()
-        .flatten()
-        .flat_map(|start| start.ancestors())
-        .map(|folder| folder.join(".libtorch"))
-        .find(|folder| is_libtorch(folder))
-        .ok_or_else(|| CliError::NoLibtorch {
-            why: "there is no .libtorch in or above this folder".to_owned(),
-        })
-}
-
-/// The worker's program, beside this one.
-///
-/// # Errors
-/// When it is not there.
-pub fn worker_program() -> Result<PathBuf, CliError> {
-    let own = std::env::current_exe()?;
-    let path = own.with_file_name(format!("bncheck-torch{}", std::env::consts::EXE_SUFFIX));
-    build_under_cargo_run();
-    if path.exists() { Ok(path) } else { Err(CliError::NoWorker { path }) }
-}
-
-/// `cargo run` builds the program it runs and no other: the worker is brought up to date here, once.
-fn build_under_cargo_run() {
-    static BUILT: std::sync::Once = std::sync::Once::new();
-    BUILT.call_once(|| {
-        let in_package =
-            std::env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == env!("CARGO_PKG_NAME"));
-        if let (Some(cargo), true) = (std::env::var_os("CARGO"), in_package) {
-            // What goes wrong shows on standard error, and as a missing or old worker.
-            let _ = Command::new(cargo)
-                .args(["build", "--quiet", "--package", "bncheck", "--bin", "bncheck-torch"])
-                .status();
-        }
-    });
 }

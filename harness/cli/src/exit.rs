@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bn_api::wire::WorkerError;
+use bn_api::wire::{WireError, WorkerError};
 use bn_cases::{FilterError, Problems};
 use bn_harness::audit::RecordingError;
+use bn_harness::journal::JournalError;
 use bn_reports::junit::JunitError;
 use bn_reports::read::ReadError;
 use miette::Diagnostic;
@@ -18,6 +19,8 @@ pub enum Outcome {
     AsExpected,
     /// 1: a mismatch, or a deviation that is fixed.
     Mismatch,
+    /// 130: somebody stopped it before it was done, as a shell says of what Ctrl-C ends.
+    Stopped,
     /// 5: something that is needed is missing (`doctor` has said what).
     Missing,
 }
@@ -28,6 +31,7 @@ impl From<Outcome> for ExitCode {
             Outcome::AsExpected => 0,
             Outcome::Mismatch => 1,
             Outcome::Missing => 5,
+            Outcome::Stopped => 130,
         })
     }
 }
@@ -85,6 +89,10 @@ pub enum CliError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Cases(#[from] Problems),
+    /// `bncheck.toml`, or what it names, is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Config(Problems),
     /// There are no suites to read.
     #[error("there are no suites: {}", place.display())]
     #[diagnostic(help("run bncheck inside a checkout of it, or name files or folders with --suites"))]
@@ -113,6 +121,12 @@ pub enum CliError {
         /// What was looked for.
         why: String,
     },
+    /// libtorch is not part of this program.
+    #[error("this bncheck is built without libtorch")]
+    #[diagnostic(help(
+        "`just build` builds it with libtorch; `--oracle recorded` judges by what was recorded of it"
+    ))]
+    BuiltWithoutLibtorch,
     /// The worker's program is not there.
     #[error("the worker {} is missing", path.display())]
     #[diagnostic(help("`cargo build --workspace --bins` builds it beside bncheck"))]
@@ -140,6 +154,25 @@ pub enum CliError {
         /// Why.
         why: String,
     },
+    /// What a program of the user's judges is not installed.
+    #[error("the backend `{backend}` is not to be had: {why}")]
+    Absent {
+        /// The backend.
+        backend: String,
+        /// What is missing, as it says.
+        why: String,
+    },
+    /// Frames would be written to a terminal.
+    #[error("what `bncheck worker` writes is for a program, and standard output is a terminal")]
+    #[diagnostic(help("`bncheck run --backend {backend}` runs cases on it"))]
+    ToTerminal {
+        /// The backend.
+        backend: &'static str,
+    },
+    /// Whoever asks a worker does not speak the protocol.
+    #[error("what comes on standard input is not a request: {0}")]
+    #[diagnostic(help("docs/protocol.md says what a worker is asked"))]
+    Serve(WireError),
     /// Two columns of the results would have one name.
     #[error("two backends are called `{name}`")]
     #[diagnostic(help("give one of them another name: --backend-cmd 'NAME=COMMAND'"))]
@@ -154,6 +187,33 @@ pub enum CliError {
         /// The backend.
         backend: &'static str,
         /// What is missing.
+        why: String,
+    },
+    /// What was recorded of the oracle cannot be read.
+    #[error("the recorded oracle {} is not to be had: {why}", path.display())]
+    #[diagnostic(help(
+        "`bncheck record --output {}` records it anew, where there is libtorch; without --recording the one that is part of bncheck is taken",
+        path.display()
+    ))]
+    Recorded {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A recording is named, and another oracle.
+    #[error("`--recording` goes with `--oracle recorded` alone")]
+    #[diagnostic(help("leave one of the two out"))]
+    RecordingUnused,
+    /// A recording of the oracle cannot be made.
+    #[error("cannot record the oracle in {}: {why}", path.display())]
+    #[diagnostic(help(
+        "`bncheck record --output FILE` writes another file; docs/recorded-oracle.md says what is in it"
+    ))]
+    Unrecorded {
+        /// The file.
+        path: PathBuf,
+        /// Why.
         why: String,
     },
     /// A recording cannot be read.
@@ -206,6 +266,33 @@ pub enum CliError {
     /// Nothing can be written.
     #[error(transparent)]
     Write(#[from] bn_reports::json::WriteError),
+    /// The journal of a run cannot be kept.
+    #[error(transparent)]
+    #[diagnostic(help("what was done before is kept: `--resume` goes on from there"))]
+    Journal(#[from] JournalError),
+    /// A run cannot be gone on with, as it was another one.
+    #[error("{} is of another run: {why}", path.display())]
+    #[diagnostic(help(
+        "to go on, call it as it was called then; without --resume everything is run anew, and this is kept as {}",
+        kept.display()
+    ))]
+    OtherRun {
+        /// The journal.
+        path: PathBuf,
+        /// What is different.
+        why: String,
+        /// Where a new run puts it.
+        kept: PathBuf,
+    },
+    /// Two runs at a time would write to one folder.
+    #[error("{} is in use by another bncheck{by}", path.display())]
+    #[diagnostic(help("wait until it is done, or have this one write elsewhere: --output FOLDER"))]
+    Busy {
+        /// The folder.
+        path: PathBuf,
+        /// What is known of the other.
+        by: String,
+    },
     /// Standard output failed.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
@@ -221,11 +308,19 @@ impl CliError {
             | CliError::UnknownFault { .. }
             | CliError::UnknownCase { .. }
             | CliError::SameName { .. }
+            | CliError::Config(_)
+            | CliError::ToTerminal { .. }
+            | CliError::Serve(_)
             | CliError::Recording { .. }
+            | CliError::Unrecorded { .. }
+            | CliError::RecordingUnused
             | CliError::Results(_)
             | CliError::Incomplete { is_baseline: false, .. }
             | CliError::FaultsFile { .. }
             | CliError::Junit(_)
+            | CliError::Journal(_)
+            | CliError::OtherRun { .. }
+            | CliError::Busy { .. }
             | CliError::Write(_)
             | CliError::Output(_) => 2,
             CliError::Cases(_) => 3,
@@ -233,9 +328,12 @@ impl CliError {
             | CliError::NothingSelected { .. }
             | CliError::NothingSelectedOf { .. } => 4,
             CliError::NoLibtorch { .. }
+            | CliError::BuiltWithoutLibtorch
+            | CliError::Recorded { .. }
             | CliError::NoWorker { .. }
             | CliError::Worker { .. }
             | CliError::Outside { .. }
+            | CliError::Absent { .. }
             | CliError::NoDevice { .. } => 5,
             CliError::Baseline(_) | CliError::Incomplete { is_baseline: true, .. } => 6,
         })

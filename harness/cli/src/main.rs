@@ -4,10 +4,15 @@ mod args;
 mod backends;
 mod baseline;
 mod commands;
+mod config;
 mod exit;
+mod folder;
+mod interrupt;
+mod memory;
 mod output;
 mod partition;
 mod progress;
+mod resume;
 mod selection;
 
 use std::io::{ErrorKind, Write};
@@ -54,11 +59,15 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Sound(args) => commands::sound::sound(&cli.suites, args),
         Command::Budgets(args) => commands::budgets::budgets(&cli.suites, args),
         Command::Export { filter } => commands::export::export(&cli.suites, filter),
+        Command::Record(args) => commands::record::record(&cli.suites, args),
         Command::Audit { recording } => commands::audit::audit(&cli.suites, recording),
         Command::Explain { id } => commands::explain::explain(&cli.suites, id),
         Command::Faults(args) => commands::faults::faults(&cli.suites, args),
         Command::GpuCheck(args) => commands::gpu_check::gpu_check(&cli.suites, args),
-        Command::Doctor { format } => commands::doctor::doctor(*format),
+        Command::Bench(args) => commands::bench::bench(args),
+        Command::Worker { name } => commands::worker::worker(name),
+        Command::Guard(args) => commands::guard::guard(args),
+        Command::Doctor { config, format } => commands::doctor::doctor(config, *format),
         Command::Schema { of } => {
             let schema = match of {
                 SchemaOf::Suite => bn_cases::format::json_schema(),
@@ -72,7 +81,7 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            let mut command = <Cli as clap::CommandFactory>::command();
+            let mut command = backends::completed(<Cli as clap::CommandFactory>::command())?;
             clap_complete::generate(*shell, &mut command, "bncheck", &mut script);
             commands::print(&String::from_utf8_lossy(&script))?;
             Ok(Outcome::AsExpected)

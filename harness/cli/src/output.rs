@@ -4,7 +4,7 @@ use bn_harness::results::RunResults;
 use bn_reports::changes::{self, LISTED, Shown};
 use bn_reports::terminal::Invocation;
 use bn_reports::write::Written;
-use bn_reports::{github, json, junit, terminal};
+use bn_reports::{github, json, junit, scoreboard, terminal};
 
 use crate::args::ReportFormat;
 use crate::exit::{CliError, Outcome};
@@ -31,6 +31,7 @@ pub fn shown(
         ReportFormat::Json => json::to_string(results),
         ReportFormat::Junit => junit::to_string(results)?,
         ReportFormat::Github => with_changes(github::run(results)),
+        ReportFormat::Scoreboard => scoreboard::markdown(results),
     })
 }
 

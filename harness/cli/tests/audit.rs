@@ -1,5 +1,6 @@
 //! bncheck's semantics against PyTorch itself, recorded: `harness/audit/recording.jsonl.gz` holds what
 //! `torch.nn.BatchNorm{1,2,3}d` of PyTorch 2.11.0 answered to the smaller cases of the suites.
+#![cfg(feature = "libtorch")]
 
 mod common;
 

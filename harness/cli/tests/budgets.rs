@@ -1,4 +1,5 @@
 //! How much of the budgets is used, and of their constants needed.
+#![cfg(feature = "libtorch")]
 
 mod common;
 

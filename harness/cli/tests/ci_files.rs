@@ -1,5 +1,6 @@
 //! The files of `docs/ci/` that users copy: every line that calls bncheck is one it accepts, and the scripts of a whole
 //! pipeline do what they promise.
+#![cfg(feature = "libtorch")]
 
 mod common;
 use std::path::Path;

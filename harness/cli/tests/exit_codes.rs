@@ -1,5 +1,6 @@
 //! Every exit code of the table in the README, by what leads to it; codes 3 and 6 have files of their own,
 //! `bad_files.rs` and `diff.rs`.
+#![cfg(feature = "libtorch")]
 
 mod common;
 use common::{Ended, Run, bncheck, command, ended, folder_with, libtorch, program, worker};
@@ -189,7 +190,8 @@ mod something_missing {
     #[test]
     fn libtorch() {
         let empty = tempfile::tempdir().expect("a folder");
-        let ended = ended(bncheck(&["run", "exact/means"]).env("LIBTORCH", empty.path()));
+        let asked = ["run", "exact/means", "--oracle", "libtorch"];
+        let ended = ended(bncheck(&asked).env("LIBTORCH", empty.path()));
         assert_eq!(ended.code, Some(5), "{ended:#?}");
         let text = unwrapped(&ended.stderr);
         assert!(text.contains("libtorch 2.11.0 is not installed here: LIBTORCH is"), "{text}");
@@ -197,16 +199,21 @@ mod something_missing {
     }
 
     #[test]
-    fn libtorch_though_only_the_reference_is_asked() {
+    fn libtorch_that_a_backend_was_named_for() {
         let empty = tempfile::tempdir().expect("a folder");
-        let mut command = bncheck(&["run", "exact/means", "--backend", "reference"]);
-        assert_eq!(ended(command.env("LIBTORCH", empty.path())).code, Some(5), "the oracle needs it");
+        let mut command = bncheck(&["run", "exact/means", "--backend", "tch-nn"]);
+        assert_eq!(ended(command.env("LIBTORCH", empty.path())).code, Some(5), "the backend needs it");
     }
 
     #[test]
     fn what_needs_no_libtorch_works_without() {
         let empty = tempfile::tempdir().expect("a folder");
-        for arguments in [&["list"][..], &["schema"], &["explain", "exact/means[fill=zero,dtype=f32]"]] {
+        for arguments in [
+            &["list"][..],
+            &["replay", "exact/means[fill=zero,dtype=f32]"],
+            &["schema"],
+            &["explain", "exact/means[fill=zero,dtype=f32]"],
+        ] {
             let ended = ended(bncheck(arguments).env("LIBTORCH", empty.path()));
             assert_eq!(ended.code, Some(0), "{arguments:?}: {ended:#?}");
         }

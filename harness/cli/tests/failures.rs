@@ -1,4 +1,5 @@
 //! What is said when an answer is wrong, and whether the line to copy works.
+#![cfg(feature = "libtorch")]
 
 use std::path::Path;
 

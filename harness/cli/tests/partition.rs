@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 mod common;
-use common::{Run, bncheck, ended};
+use common::{Run, bncheck, ended, without_times};
 
 fn listed(arguments: &[&str]) -> Vec<String> {
     let ended = ended(bncheck(&["list"]).args(arguments));
@@ -58,20 +58,6 @@ fn a_part_that_cannot_be_is_usage_and_the_message_says_what_would_be_right() {
             assert_eq!(ended.code, Some(2), "{command} {part}: {ended:#?}");
             assert!(ended.stderr.contains(right), "{command} {part}: {}", ended.stderr);
         }
-    }
-}
-
-/// What may differ from run to run, taken out.
-fn without_times(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for name in ["micros", "started_unix_ms", "duration_ms", "jobs", "flags", "parts"] {
-                fields.remove(name);
-            }
-            fields.values_mut().for_each(without_times);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_times),
-        _ => {}
     }
 }
 

@@ -23,10 +23,12 @@ fn results(folder: &Path) -> Value {
     serde_json::from_str(&read(folder, "results.json")).expect("JSON")
 }
 
+/// What is in a folder beside its lock.
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("the folder is there");
     let mut names: Vec<String> =
         entries.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8")).collect();
+    names.retain(|name| name != ".lock");
     names.sort();
     names
 }

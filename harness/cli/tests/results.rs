@@ -1,25 +1,12 @@
 //! `results.json`: where it goes, what it holds, and that it holds the same every time.
+#![cfg(feature = "libtorch")]
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 mod common;
-use common::{Run, bncheck, ended};
-
-/// What may differ from run to run, taken out.
-fn without_times(value: &mut Value) {
-    match value {
-        Value::Object(fields) => {
-            for name in ["micros", "started_unix_ms", "duration_ms", "jobs", "flags"] {
-                fields.remove(name);
-            }
-            fields.values_mut().for_each(without_times);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_times),
-        _ => {}
-    }
-}
+use common::{Run, bncheck, ended, without_times};
 
 fn list<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {
     value[name].as_array().unwrap_or_else(|| panic!("no list `{name}`"))
@@ -46,11 +33,11 @@ fn every_case_is_as_expected_on_every_backend_and_the_same_every_time() {
     assert_eq!(results["schema_version"], 1);
     let (cases, judged) = (list(results, "cases"), list(results, "results"));
     assert!(cases.len() >= 400, "{} cases", cases.len());
-    assert_eq!(judged.len(), 8 * cases.len());
+    assert_eq!(judged.len(), 9 * cases.len());
     assert_eq!(words(cases, "id").len(), cases.len(), "ids are unique");
     let cuda = ["cuda", "cuda-acc64", "cuda-ptx", "cuda-ptx-acc64"];
     let backends: BTreeSet<_> =
-        ["candle", "libtorch", "reference", "tch-nn"].into_iter().chain(cuda).collect();
+        ["burn", "candle", "libtorch", "reference", "tch-nn"].into_iter().chain(cuda).collect();
     assert_eq!(words(judged, "backend"), backends);
     assert_eq!(words(judged, "verdict"), BTreeSet::from(["known", "pass", "unsupported"]));
     for result in judged {
@@ -86,6 +73,7 @@ fn they_are_written_where_the_output_option_says_and_the_old_ones_are_kept() {
     let names: BTreeSet<_> = std::fs::read_dir(&output)
         .expect("the folder is there")
         .map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"))
+        .filter(|name| name != ".lock")
         .collect();
     let each = |name: &str, ending: &str| [format!("{name}.{ending}"), format!("{name}.old.{ending}")];
     let files = [("results", "json"), ("report", "html"), ("junit", "xml"), ("summary", "md")];

@@ -16,7 +16,7 @@ use bn_api::{Request, Responder, Response, StepAnswer};
 use bn_cases::Case;
 
 use crate::judge::judge;
-use crate::oracle::Expected;
+use crate::oracle::Oracle;
 use crate::parallel;
 use crate::results::{BackendDiagnosis, CaseResult, Mistake, RunResults, StepResult, Verdict};
 use crate::runner::step_names;
@@ -50,8 +50,8 @@ pub trait Suspects {
 
 /// Everyone who answers, for one worker thread.
 pub struct Lineup {
-    /// libtorch, asked in float64.
-    pub oracle: Box<dyn Responder>,
+    /// libtorch, or what was recorded of it.
+    pub oracle: Oracle,
     /// More accurate than float64.
     pub arbiter: Box<dyn Responder>,
     /// Whose mistakes are looked for.
@@ -259,7 +259,7 @@ impl Question<'_> {
     ) -> Vec<Found> {
         let case = self.cases[number];
         let request = Request::from_case(case);
-        let Ok(expected) = Expected::ask(lineup.oracle.as_mut(), lineup.arbiter.as_mut(), &request) else {
+        let Ok(expected) = lineup.oracle.expect(lineup.arbiter.as_mut(), &request) else {
             return Vec::new();
         };
         let names = step_names(case);

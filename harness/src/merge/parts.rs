@@ -48,6 +48,8 @@ impl Parts {
             flags: self.flags(),
             started_unix_ms: runs().map(|run| run.started_unix_ms).min().unwrap_or_default(),
             duration_ms: runs().map(|run| run.duration_ms).sum(),
+            stages: runs().filter_map(|run| run.stages).reduce(|all, more| all + more),
+            memory: Vec::new(),
             incomplete,
             selections,
             undecided: Vec::new(),

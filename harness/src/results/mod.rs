@@ -4,6 +4,8 @@ mod matrix;
 mod origin;
 mod part;
 mod picture;
+mod stages;
+mod unrecorded;
 mod wrong;
 
 use std::collections::BTreeMap;
@@ -18,6 +20,8 @@ pub use matrix::{FaultMatrix, FaultRow, FirstCatch};
 pub use origin::{StoryInfo, SuiteInfo, WrittenCase};
 pub use part::{Part, PartInfo, Selection, Undecided};
 pub use picture::{ClassCount, Element, Heat, MagnitudeBin, NumberClass, Picture, UlpBin};
+pub use stages::{ProcessMemory, Stages};
+pub use unrecorded::Unrecorded;
 pub use wrong::Wrong;
 
 /// The version of this model; it grows when a field changes its meaning or goes.
@@ -83,6 +87,12 @@ pub struct RunInfo {
     pub started_unix_ms: u64,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
+    /// Where the time went.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub stages: Option<Stages>,
+    /// How much memory the processes have held at most, where the system says it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub memory: Vec<ProcessMemory>,
     /// Why this is not all of the run, where it is not: the file was cut off, or the run is still going on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub incomplete: Option<String>,
@@ -149,6 +159,9 @@ pub struct CaseInfo {
     /// Its place among all the cases of the suites that were read, from 0: what merged runs are put in order by.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub ordinal: Option<usize>,
+    /// Why it was judged by the arbiter alone, where the oracle is a recording that says nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unrecorded: Option<Unrecorded>,
 }
 
 /// One backend's answer to one case, judged.

@@ -7,7 +7,7 @@ use std::path::Path;
 use bn_api::{BackendInfo, InProcess, Observable, Request, Responder, Response, StepAnswer, Tensor};
 use bn_cases::{Case, Suite};
 use bn_harness::deviations::Deviations;
-use bn_harness::oracle::Expected;
+use bn_harness::oracle::{Expected, Oracle};
 use bn_harness::results::{CaseResult, RunResults, TensorResult};
 use bn_harness::runner::{self, Lineup, Options};
 use bn_reference::{Arbiter, Reference};
@@ -108,7 +108,7 @@ pub fn run(
     deviations: Deviations,
     complete: bool,
 ) -> RunResults {
-    let open = || Lineup { oracle: Some(oracle()), arbiter: arbiter(), backends: vec![backend()] };
+    let open = || Lineup { oracle: Oracle::Live(oracle()), arbiter: arbiter(), backends: vec![backend()] };
     run_lineup(cases, &open, deviations, complete)
 }
 

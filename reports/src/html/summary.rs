@@ -8,7 +8,7 @@ use bn_harness::results::{
 use super::grid::Grid;
 use super::text::{line, passage};
 use crate::causes;
-use crate::tally::{Tally, date, outcome};
+use crate::tally::{Tally, date, outcome, unrecorded};
 use crate::terminal::{Invocation, budget_used, place, thousands};
 
 /// How many results that are not as expected are listed.
@@ -209,6 +209,10 @@ fn facts(results: &RunResults) -> Vec<(&'static str, String)> {
         ("Began", time.map_or_else(String::new, |time| time.format("%Y-%m-%d %H:%M:%S UTC").to_string())),
         ("Took", format!("{:.1} s", run.duration_ms as f64 / 1000.0)),
     ];
+    let alone = unrecorded(results, |count| thousands(count as u64));
+    if !alone.is_empty() {
+        facts.push(("Not recorded", alone.join("; ")));
+    }
     if !run.parts.is_empty() {
         let of = |part: &bn_harness::results::PartInfo| {
             format!("{} ({})", line(&part.source), counted(part.results, "result"))

@@ -18,13 +18,24 @@ const SHORTEST: u32 = 10;
 /// # Errors
 /// When the pipe ends in the middle of a frame, and as soon as what has come cannot be the beginning of one.
 pub fn read_frame(from: &mut impl Read) -> Result<Option<Vec<u8>>, WireError> {
+    read_frame_within(from, &|| MAX_FRAME_BYTES)
+}
+
+/// The same of a frame that has at most so many bytes, which is asked for when its length has come.
+///
+/// # Errors
+/// The same.
+pub(super) fn read_frame_within(
+    from: &mut impl Read,
+    largest: &dyn Fn() -> u32,
+) -> Result<Option<Vec<u8>>, WireError> {
     let mut begun = Vec::with_capacity(4 + BEGINNING);
     if !fill(from, &mut begun, 4)? {
         return if begun.is_empty() { Ok(None) } else { Err(not_a_frame(&begun)) };
     }
     let length = u32::from_le_bytes([begun[0], begun[1], begun[2], begun[3]]);
     if length > MAX_FRAME_BYTES {
-        return Err(WireError::TooLarge(u64::from(length)));
+        return Err(text(&begun).unwrap_or(WireError::TooLarge(u64::from(length))));
     }
     if length < SHORTEST {
         return Err(WireError::Mismatch(format!("a frame of {length} bytes is too short for a header")));
@@ -37,6 +48,10 @@ pub fn read_frame(from: &mut impl Read) -> Result<Option<Vec<u8>>, WireError> {
     header.copy_from_slice(&begun[4..12]);
     if u64::from_le_bytes(header) > u64::from(length) - 8 && is_text(&begun) {
         return Err(not_a_frame(&begun));
+    }
+    let largest = largest();
+    if length > largest {
+        return Err(text(&begun).unwrap_or(WireError::LargerThanDue { length, largest }));
     }
     // Grows with what arrives, so that a wrong length does not take memory that no data will fill.
     let mut bytes = begun.split_off(4);
@@ -62,6 +77,12 @@ fn not_a_frame(bytes: &[u8]) -> WireError {
     } else {
         WireError::Pipe(ErrorKind::UnexpectedEof.into())
     }
+}
+
+/// A text that stands before a frame, or is too short to be taken for one: its letters are read as a length.
+fn text(bytes: &[u8]) -> Option<WireError> {
+    let length = bytes.iter().take_while(|byte| is_text(std::slice::from_ref(byte))).count();
+    (length >= 3).then(|| not_a_frame(&bytes[..length]))
 }
 
 fn is_text(bytes: &[u8]) -> bool {
@@ -111,6 +132,15 @@ mod tests {
         for text in ["hi\n", "loading...\n", "Using device: cpu\nand more than nine bytes of it"] {
             let WireError::NotAFrame(shown) = read(text.as_bytes()).unwrap_err() else { panic!("{text}") };
             assert!(text.starts_with(&shown), "{shown}");
+        }
+    }
+
+    #[test]
+    fn text_before_a_frame_is_shown_too_however_short() {
+        for text in ["hi\n", "done\n", "loading\n"] {
+            let pipe = [text.as_bytes(), &framed(&[7; 200])].concat();
+            let error = read_frame_within(&mut &pipe[..], &|| 1 << 20).unwrap_err();
+            assert!(matches!(&error, WireError::NotAFrame(shown) if shown == text.trim_end()), "{error}");
         }
     }
 }

@@ -31,6 +31,9 @@ pub struct Hello {
     /// What cannot be seen of its state, each with the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unobservable: BTreeMap<Observable, String>,
+    /// Why there is nothing to judge here, with what to type: "onnxruntime is not installed: pip install onnxruntime".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub absent: Option<String>,
 }
 
 /// A feature that a backend may lack: those of [`Lacks`], and models.
@@ -68,7 +71,16 @@ impl Hello {
     pub fn new(info: &BackendInfo) -> Self {
         let BackendInfo { name, version, about, unobservable } = info.clone();
         let unobservable = unobservable.into_iter().map(|it| (it.tensor, it.reason)).collect();
-        Hello { protocol: PROTOCOL, name, version, about, dtypes: None, lacks: BTreeMap::new(), unobservable }
+        Hello {
+            protocol: PROTOCOL,
+            name,
+            version,
+            about,
+            dtypes: None,
+            lacks: BTreeMap::new(),
+            unobservable,
+            absent: None,
+        }
     }
 
     /// Who it is.
@@ -87,6 +99,9 @@ impl Hello {
 
     /// Why the worker need not be asked this, or `None` when it is to be.
     pub fn unsupported(&self, request: &Request) -> Option<String> {
+        if self.absent.is_some() {
+            return self.absent.clone();
+        }
         let lacks = |feature| self.lacks.get(&feature);
         if let Some(reason) = lacks(Feature::Models).filter(|_| request.layers.len() > 1) {
             return Some(reason.clone());

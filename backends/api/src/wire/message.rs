@@ -40,7 +40,7 @@ impl Message {
         match self {
             Message::Hello(hello) => encode_hello(hello),
             Message::Request { id, request } => encode_request(*id, request),
-            Message::Answer { id, response } => encode_answer(*id, response),
+            Message::Answer { id, response } => encode_answer(*id, response, &[]),
         }
     }
 
@@ -49,6 +49,14 @@ impl Message {
     /// # Errors
     /// When it is not a message of this protocol; a greeting of another one says of which.
     pub fn decode(frame: &[u8]) -> Result<Self, WireError> {
+        Self::decode_timed(frame).map(|(message, _)| message)
+    }
+
+    /// The same, with how long a worker says that its layers took over each step of an answer, in nanoseconds.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn decode_timed(frame: &[u8]) -> Result<(Self, Vec<u64>), WireError> {
         let Unpacked { message, tensors } = unpack(frame)?;
         // Of another version nothing but the number can be expected to be where it is here.
         if let Ok(Greeting { hello: Version { protocol } }) = serde_json::from_str(&message)
@@ -56,19 +64,22 @@ impl Message {
         {
             return Err(WireError::Protocol(protocol));
         }
-        match serde_json::from_str(&message)? {
-            Text::Hello(hello) => Ok(Message::Hello(hello)),
-            Text::Request(request) => request.read(tensors),
-            Text::Answer { id, steps } => {
-                Ok(Message::Answer { id, response: Response::Answered(read_steps(steps, tensors)?) })
+        let mut times = Vec::new();
+        let message = match serde_json::from_str(&message)? {
+            Text::Hello(hello) => Message::Hello(hello),
+            Text::Request(request) => request.read(tensors)?,
+            Text::Answer { id, steps, nanos } => {
+                times = nanos;
+                Message::Answer { id, response: Response::Answered(read_steps(steps, tensors)?) }
             }
             Text::Unsupported { id, reason } => {
-                Ok(Message::Answer { id, response: Response::Unsupported { reason } })
+                Message::Answer { id, response: Response::Unsupported { reason } }
             }
             Text::Error { id, message } => {
-                Ok(Message::Answer { id, response: Response::Broken { how: Outcome::Error, message } })
+                Message::Answer { id, response: Response::Broken { how: Outcome::Error, message } }
             }
-        }
+        };
+        Ok((message, times))
     }
 
     /// What kind it is, for messages.
@@ -87,9 +98,21 @@ impl Message {
 enum Text {
     Hello(Hello),
     Request(RequestText),
-    Answer { id: u64, steps: Vec<StepText> },
-    Unsupported { id: u64, reason: String },
-    Error { id: u64, message: String },
+    Answer {
+        id: u64,
+        steps: Vec<StepText>,
+        /// How long the layers themselves took over each step; a worker need not say.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        nanos: Vec<u64>,
+    },
+    Unsupported {
+        id: u64,
+        reason: String,
+    },
+    Error {
+        id: u64,
+        message: String,
+    },
 }
 
 /// What greetings of all versions have in common.
@@ -186,11 +209,11 @@ pub(super) fn encode_request(id: u64, request: &Request) -> Result<Vec<u8>, Wire
     frame(packer, &text)
 }
 
-/// The frame of an answer.
+/// The frame of an answer, with how long the layers took over each step, where that is known.
 ///
 /// # Errors
 /// When it would be too large.
-pub(super) fn encode_answer(id: u64, response: &Response) -> Result<Vec<u8>, WireError> {
+pub(super) fn encode_answer(id: u64, response: &Response, nanos: &[u64]) -> Result<Vec<u8>, WireError> {
     let mut packer = Packer::default();
     let text = match response {
         Response::Answered(answers) => {
@@ -200,7 +223,7 @@ pub(super) fn encode_answer(id: u64, response: &Response) -> Result<Vec<u8>, Wir
                 }
             }
             let steps = answers.iter().map(|answer| StepText { error: answer.error.clone() });
-            Text::Answer { id, steps: steps.collect() }
+            Text::Answer { id, steps: steps.collect(), nanos: nanos.to_vec() }
         }
         Response::Unsupported { reason } => Text::Unsupported { id, reason: reason.clone() },
         Response::Broken { message, .. } => Text::Error { id, message: message.clone() },

@@ -4,12 +4,14 @@ use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io::{BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{WireError, WorkerError, read_frame};
+use super::frame::read_frame_within;
+use super::{CANNOT_START, MAX_FRAME_BYTES, Stop, WireError, WorkerError};
 
 /// How many of a worker's last lines on standard error are kept for the report of a crash.
 const LAST_WORDS: usize = 20;
@@ -20,54 +22,69 @@ const LONGEST_WORD: usize = 2048;
 /// How long a broken worker may take to end by itself.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long one may take whose pipe has ended, as pipes do when a process ends: on a busy machine that may be a while
+/// before it can be seen to have ended.
+const LONG_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long the rest of its output may take to arrive, once it has ended.
+const REST: Duration = Duration::from_millis(250);
+
+/// How long its last words may take to arrive.
+const LISTENING: Duration = Duration::from_secs(2);
+
 /// How long one that is told that there is nothing more to do may take to end.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// How often one that is waited for is left, to see whether there is a reason to stop.
+const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// What can be said of a worker once it has ended.
 pub(super) struct Obituary {
     /// How it ended, and what it said last.
     pub text: String,
-    /// Whether it ended by itself, and not well.
-    pub fell: bool,
+    /// How it ended, where it did so by itself.
+    pub status: Option<ExitStatus>,
+    /// Why the program was not started at all, where it was not.
+    pub not_started: Option<String>,
 }
 
 /// Why there is no frame.
 pub(super) enum Silence {
     /// The time is over.
     Late,
+    /// Nobody is to wait any longer.
+    Stopped,
     /// The pipe ended or holds something else.
     Wire(WireError),
 }
 
 pub(super) struct Process {
     child: Child,
-    /// Whether it leads a process group, all of which is stopped with it.
-    leads: bool,
     /// To the thread that writes its standard input.
     input: Option<Sender<Vec<u8>>>,
     /// From the one that reads its standard output.
     output: Receiver<Result<Vec<u8>, WireError>>,
+    /// How large the next frame may be.
+    largest: Arc<AtomicU32>,
     last_words: Arc<Mutex<VecDeque<String>>>,
     listener: Option<JoinHandle<()>>,
+    /// Whether it is over, and nothing that still comes through its pipes is to be read.
+    over: Arc<AtomicBool>,
 }
 
 impl Process {
-    /// Starts a process; where `leads`, in a process group of its own.
+    /// Starts a process, in a process group of its own, all of which is stopped with it. `program` is what errors call it.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(mut command: Command, leads: bool) -> Result<Self, WorkerError> {
-        let program = command.get_program().to_string_lossy().into_owned();
+    pub fn start(mut command: Command, program: &str) -> Result<Self, WorkerError> {
         #[cfg(unix)]
-        if leads {
-            std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        }
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-        let mut child = spawned.map_err(|error| WorkerError::Start { program: program.clone(), error })?;
-        let no_pipe = || {
-            let error = std::io::Error::other("it has no pipe");
-            WorkerError::Start { program: program.clone(), error }
-        };
+        let mut child = spawned
+            .map_err(|error| WorkerError::Start { program: program.to_owned(), error: error.to_string() })?;
+        let no_pipe =
+            || WorkerError::Start { program: program.to_owned(), error: "it has no pipe".to_owned() };
         let (input, pipe) = mpsc::channel::<Vec<u8>>();
         let mut stdin = child.stdin.take().ok_or_else(no_pipe)?;
         std::thread::spawn(move || {
@@ -80,79 +97,144 @@ impl Process {
         });
         // A worker that says more than it is asked waits until somebody reads it.
         let (frames, output) = mpsc::sync_channel(1);
+        let largest = Arc::new(AtomicU32::new(MAX_FRAME_BYTES));
+        let may_have = Arc::clone(&largest);
         let mut stdout = BufReader::new(child.stdout.take().ok_or_else(no_pipe)?);
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
         std::thread::spawn(move || {
             loop {
-                let frame = read_frame(&mut stdout).and_then(|frame| frame.ok_or(WireError::Closed));
+                let largest = || may_have.load(Ordering::SeqCst);
+                let frame = read_frame_within(&mut stdout, &largest);
+                let frame = frame.and_then(|frame| frame.ok_or(WireError::Closed));
                 let is_last = frame.is_err();
                 if frames.send(frame).is_err() || is_last {
-                    return;
+                    break;
                 }
             }
+            // A pipe that nobody reads would end it, which would look like a crash of its own.
+            let mut bytes = [0; 1 << 13];
+            while !is_over.load(Ordering::SeqCst) && !matches!(stdout.read(&mut bytes), Ok(0) | Err(_)) {}
         });
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let heard = Arc::clone(&last_words);
         let stderr = child.stderr.take().ok_or_else(no_pipe)?;
-        let listener = std::thread::spawn(move || listen(stderr, &heard));
+        let is_over = Arc::clone(&over);
+        let listener = Some(std::thread::spawn(move || listen(stderr, &heard, &is_over)));
         let input = Some(input);
-        Ok(Process { child, leads, input, output, last_words, listener: Some(listener) })
+        Ok(Process { child, input, output, largest, last_words, listener, over })
     }
 
-    /// Sends a frame. Whether it arrives shows in the answer.
-    pub fn send(&self, frame: Vec<u8>) {
+    /// Sends a frame, the answer to which may have so many bytes. Whether it arrives shows in the answer.
+    pub fn send(&self, frame: Vec<u8>, largest_answer: u32) {
+        self.largest.store(largest_answer, Ordering::SeqCst);
         if let Some(input) = &self.input {
             let _ = input.send(frame);
         }
     }
 
-    /// Waits for the next frame.
+    /// The most memory that it has held so far, in bytes, where the system says it.
+    pub fn peak_memory(&self) -> Option<u64> {
+        peak_memory(&self.child.id().to_string())
+    }
+
+    /// What it has said, or how its output ended, without being asked.
+    pub fn unasked(&self) -> Option<Result<Vec<u8>, WireError>> {
+        self.output.try_recv().ok()
+    }
+
+    /// Waits for the next frame, as long as there is a process that may send it.
     ///
     /// # Errors
-    /// When there is none, within the limit where there is one.
-    pub fn receive(&self, limit: Option<Duration>) -> Result<Vec<u8>, Silence> {
-        let gone = Silence::Wire(WireError::Closed);
-        match limit {
-            None => self.output.recv().map_err(|_| gone)?.map_err(Silence::Wire),
-            Some(limit) => match self.output.recv_timeout(limit) {
-                Ok(frame) => frame.map_err(Silence::Wire),
-                Err(RecvTimeoutError::Timeout) => Err(Silence::Late),
-                Err(RecvTimeoutError::Disconnected) => Err(gone),
-            },
+    /// When there is none within the limit, or nobody is to wait.
+    pub fn receive(&mut self, limit: Duration, stop: &Stop) -> Result<Vec<u8>, Silence> {
+        let asked = Instant::now();
+        let mut ended = None;
+        loop {
+            let rest = limit.saturating_sub(asked.elapsed());
+            match self.output.recv_timeout(rest.min(LOOK_UP)) {
+                Ok(frame) => return frame.map_err(Silence::Wire),
+                Err(RecvTimeoutError::Disconnected) => return Err(Silence::Wire(WireError::Closed)),
+                Err(RecvTimeoutError::Timeout) if stop.is_now() => return Err(Silence::Stopped),
+                Err(RecvTimeoutError::Timeout) if rest <= LOOK_UP => return Err(Silence::Late),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            // A process that it has started may hold its output open; what it said itself has come soon.
+            if self.has_ended() && ended.get_or_insert_with(Instant::now).elapsed() > REST {
+                return Err(Silence::Wire(WireError::Closed));
+            }
         }
     }
 
-    /// Ends the process, which has broken down as `error` says, and says how it went. One that crashed needs a moment to
-    /// be reaped, where `patient`; one that still runs after that is of no use.
-    pub fn post_mortem(mut self, error: &dyn Display, patient: bool) -> Obituary {
+    /// Tells it that there is nothing more to do, and waits for its end.
+    ///
+    /// # Errors
+    /// What it says instead of ending quietly.
+    pub fn farewell(mut self) -> Result<(), WireError> {
         self.input = None;
-        let patience = if patient { PATIENCE } else { Duration::ZERO };
-        let ended = within(patience, || self.child.try_wait().ok().flatten());
-        // What it started may live on.
-        self.kill();
-        let how = match ended {
+        match self.receive(FAREWELL, &Stop::default()) {
+            Ok(frame) => Err(WireError::Unasked { length: frame.len() }),
+            Err(Silence::Wire(WireError::Closed) | Silence::Late | Silence::Stopped) => Ok(()),
+            Err(Silence::Wire(error)) => Err(error),
+        }
+    }
+
+    /// Ends the process, of which there is no answer within its time.
+    pub fn stop(self, why: &dyn Display) -> Obituary {
+        self.post_mortem(why, Duration::ZERO)
+    }
+
+    /// Ends the process, which has broken down as `error` says, and says how it went. One that crashed needs a moment
+    /// until that is seen, all the more where its pipe has ended; one that still runs after that is of no use.
+    pub fn broken(self, error: &dyn Display, pipe_ended: bool) -> Obituary {
+        self.post_mortem(error, if pipe_ended { LONG_PATIENCE } else { PATIENCE })
+    }
+
+    fn post_mortem(mut self, error: &dyn Display, patience: Duration) -> Obituary {
+        self.input = None;
+        let by_itself = within(patience, || self.has_ended().then_some(())).is_some();
+        let status = self.end().filter(|_| by_itself);
+        let how = match status {
             // A good end is no explanation.
             Some(status) if status.success() => format!("{error}; {}", describe_end(status)),
             Some(status) => describe_end(status),
             None => format!("{error}; the worker was stopped"),
         };
-        let _ = self.child.wait();
         // Its standard error may stay open in a process that it started.
         if let Some(listener) = self.listener.take() {
-            let _ = within(PATIENCE, || listener.is_finished().then_some(()));
+            let _ = within(LISTENING, || listener.is_finished().then_some(()));
         }
+        self.over.store(true, Ordering::SeqCst);
         let words: Vec<String> =
             self.last_words.lock().map(|words| words.iter().cloned().collect()).unwrap_or_default();
+        let cannot_start = status.and_then(|status| status.code()) == Some(CANNOT_START);
+        let not_started = cannot_start.then(|| words.join("\n"));
         let text = if words.is_empty() { how } else { format!("{how}; it last said: {}", words.join("\n")) };
-        Obituary { text, fell: ended.is_some_and(|status| !status.success()) }
+        Obituary { text, status, not_started }
     }
 
-    fn kill(&mut self) {
+    /// Whether it has ended, by itself or not. As long as its end is not waited for, no other process can have its number.
+    #[cfg(any(target_os = "linux", target_os = "macos"))]
+    fn has_ended(&mut self) -> bool {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        !matches!(waitid(WaitId::Pid(Pid::from_child(&self.child)), options), Ok(None))
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "macos")))]
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Ends it with all that it has started in its group, which may live on after it.
+    fn end(&mut self) -> Option<ExitStatus> {
         #[cfg(unix)]
-        if self.leads {
+        {
             let group = rustix::process::Pid::from_child(&self.child);
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
         let _ = self.child.kill();
+        self.child.wait().ok()
     }
 }
 
@@ -160,15 +242,24 @@ impl Drop for Process {
     fn drop(&mut self) {
         // The end of its input ends a healthy worker; wait for it, so that none is left behind.
         self.input = None;
-        if within(FAREWELL, || self.child.try_wait().ok().flatten()).is_none() {
-            self.kill();
-            let _ = self.child.wait();
+        if !self.over.load(Ordering::SeqCst) {
+            within(FAREWELL, || self.has_ended().then_some(()));
+            self.end();
+            self.over.store(true, Ordering::SeqCst);
         }
     }
 }
 
-/// Keeps the last lines of what it reads.
-fn listen(mut from: impl Read, heard: &Mutex<VecDeque<String>>) {
+/// The most memory that a process has held so far, in bytes, where the system says it: by its number, or `self`.
+pub fn peak_memory(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// Keeps the last lines of what it reads, as long as anything is of interest.
+fn listen(mut from: impl Read, heard: &Mutex<VecDeque<String>>, is_over: &AtomicBool) {
     let mut line: Vec<u8> = Vec::new();
     let mut bytes = [0; 4096];
     let keep = |line: &mut Vec<u8>| {
@@ -179,7 +270,7 @@ fn listen(mut from: impl Read, heard: &Mutex<VecDeque<String>>) {
         heard.push_back(String::from_utf8_lossy(line).into_owned());
         line.clear();
     };
-    loop {
+    while !is_over.load(Ordering::SeqCst) {
         let count = match from.read(&mut bytes) {
             Ok(0) => break,
             Ok(count) => count,
@@ -199,14 +290,16 @@ fn listen(mut from: impl Read, heard: &Mutex<VecDeque<String>>) {
     }
 }
 
-/// What `look` finds, tried until it finds something or the time is over.
+/// What `look` finds, tried until it finds something or the time is over: at once, and then less and less often.
 fn within<T>(time: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let started = Instant::now();
+    let mut pause = Duration::from_micros(100);
     loop {
         match look() {
-            None if started.elapsed() < time => std::thread::sleep(Duration::from_millis(5)),
+            None if started.elapsed() < time => std::thread::sleep(pause),
             found => return found,
         }
+        pause = (pause * 2).min(LOOK_UP / 5);
     }
 }
 

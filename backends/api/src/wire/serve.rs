@@ -31,7 +31,10 @@ pub fn serve_on(
     say(encode_hello(&Hello::new(responder.info()))?)?;
     while let Some(frame) = read_frame(input)? {
         match Message::decode(&frame)? {
-            Message::Request { id, request } => say(encode_answer(id, &responder.respond(&request))?)?,
+            Message::Request { id, request } => {
+                let response = responder.respond(&request);
+                say(encode_answer(id, &response, responder.nanos())?)?;
+            }
             other => return Err(WireError::NotDue { found: other.kind(), due: "a request" }),
         }
     }

@@ -1,26 +1,35 @@
 //! Backends that are programs of the user's own.
 
-use std::process::Command;
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bn_api::Responder;
-use bn_api::wire::{Limits, Worker, WorkerError};
+use bn_api::wire::{Worker, WorkerError};
 
+use super::workers::{Job, Workers};
 use crate::exit::CliError;
 
-/// How long a program may take until it greets: those that load a large library need some seconds.
-const GREETING: Duration = Duration::from_secs(60);
-
-/// A `--backend-cmd`: a program with its arguments, and the name that it gets.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A program with its arguments, and the name that it gets: a `--backend-cmd`, or an entry of a `bncheck.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outside {
     /// The name, where it is not to have its own.
-    name: Option<String>,
-    /// The program and its arguments.
-    words: Vec<String>,
-    /// The whole as it was given.
-    text: String,
+    pub name: Option<String>,
+    /// The program and its arguments; there is at least one.
+    pub words: Vec<String>,
+    /// The command as it was given.
+    pub text: String,
+    /// The file and the line that it stands on, where it stands in a file.
+    pub place: Option<String>,
+    /// What is set in its environment.
+    pub environment: Vec<(String, String)>,
+    /// The folder that it is run in, where it is not this one.
+    pub folder: Option<PathBuf>,
+    /// How long it may take over a case, where that is not what it is for all.
+    pub timeout: Option<Duration>,
+    /// How much memory it may take, in bytes, where that is not what it is for all.
+    pub memory: Option<u64>,
 }
 
 impl FromStr for Outside {
@@ -46,7 +55,7 @@ impl FromStr for Outside {
         if words.is_empty() {
             return Err("there is no command".to_owned());
         }
-        Ok(Outside { name, words, text: text.to_owned() })
+        Ok(Outside { name, words, text: text.to_owned(), ..Outside::default() })
     }
 }
 
@@ -58,29 +67,41 @@ impl std::fmt::Display for Outside {
 }
 
 /// Whether a backend may be called so: what a shell, a filter and an id take as it is.
-fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let begins = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let goes_on = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     name.starts_with(begins) && name.len() <= 64 && name.chars().all(goes_on)
 }
 
 impl Outside {
-    /// Starts the program, and waits for its greeting. Over each case it may take `timeout`.
+    /// Starts the program, and waits for its greeting. Where it was `asked_for`, it has to be there.
     ///
     /// # Errors
-    /// When it does not start, does not greet, speaks another protocol, or has a name that it cannot have.
-    pub fn open(&self, timeout: Duration) -> Result<Worker, CliError> {
-        let no_backend = |why: String| CliError::Outside { command: self.text.clone(), why };
-        let (program, arguments) =
-            self.words.split_first().ok_or_else(|| no_backend("it is empty".to_owned()))?;
-        let (program, arguments) = (program.clone(), arguments.to_vec());
-        let start = move || {
-            let mut command = Command::new(&program);
-            command.args(&arguments);
-            command
+    /// When it does not start, does not greet, speaks another protocol, has a name that it cannot have, or has to be there
+    /// and is absent.
+    pub fn open(&self, workers: &Workers, asked_for: bool) -> Result<Worker, CliError> {
+        let worker = self.start(workers)?;
+        match worker.absent().filter(|_| asked_for) {
+            Some(why) => Err(CliError::Absent { backend: worker.info().name.clone(), why: why.to_owned() }),
+            None => Ok(worker),
+        }
+    }
+
+    fn start(&self, workers: &Workers) -> Result<Worker, CliError> {
+        let command = match (&self.name, &self.place) {
+            (Some(name), Some(place)) => format!("{name}` of `{place}"),
+            _ => self.text.clone(),
         };
-        let limits = Limits { greeting: GREETING.max(timeout), answer: timeout };
-        let worker = Worker::start_within(limits, start).map_err(|error| {
+        let no_backend = |why: String| CliError::Outside { command: command.clone(), why };
+        let job = Job {
+            words: self.words.iter().map(OsString::from).collect(),
+            environment: self.environment.iter().map(|(name, value)| (name.clone(), value.into())).collect(),
+            folder: self.folder.clone(),
+        };
+        let mut workers = workers.clone();
+        workers.timeout = self.timeout.unwrap_or(workers.timeout);
+        workers.memory = self.memory.or(workers.memory);
+        let worker = workers.start(&self.words[0], job).map_err(|error| {
             no_backend(match error {
                 WorkerError::NoGreeting { how, .. } => format!("it did not greet: {how}"),
                 WorkerError::Protocol { theirs, .. } => format!(

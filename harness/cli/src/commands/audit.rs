@@ -10,7 +10,7 @@ use bn_harness::audit::{self, RecordingError};
 use bn_reports::style::harmless;
 use flate2::read::GzDecoder;
 
-use crate::backends;
+use crate::backends::{self, Workers};
 use crate::commands::print;
 use crate::exit::{CliError, Outcome};
 use crate::selection::Cases;
@@ -30,7 +30,7 @@ pub fn audit(suites: &[PathBuf], recording: &Path) -> Result<Outcome, CliError> 
     let file = File::open(recording).map_err(|error| unreadable(error.into()))?;
     let (provenance, recorded) = audit::read(reader(recording, file)).map_err(unreadable)?;
     let cases = Cases::load(suites)?;
-    let mut libtorch = backends::open_oracle()?;
+    let mut libtorch = backends::open_oracle(&Workers::usual()?)?;
     let mut text = format!(
         "recorded on {} with PyTorch {} ({}): {}\n",
         provenance.made, provenance.torch, provenance.capability, provenance.command

@@ -7,12 +7,13 @@ use bn_api::Responder;
 use bn_cases::Case;
 use bn_harness::budget::Accuracy;
 use bn_harness::needs::{self, Need};
+use bn_harness::oracle::Oracle;
 use bn_harness::sound::{self, Lineup, Question, SoundResults};
 use bn_reports::budgets::{Budgets, human};
 use bn_sound::{METHODS, Method, STATISTICS_ROUNDED};
 
 use crate::args::{BudgetsArgs, Format};
-use crate::backends::{self, ORACLE};
+use crate::backends::{self, ORACLE, Workers};
 use crate::commands::sound::{generate, responders};
 use crate::commands::{jobs, print};
 use crate::exit::{CliError, Outcome};
@@ -41,7 +42,7 @@ pub fn budgets(suites: &[PathBuf], args: &BudgetsArgs) -> Result<Outcome, CliErr
     };
     let mut sound = ask(&made, jobs, &|| Ok(responders(&methods)), &mut count)?;
     sound.append(generate(&methods, args.seed, generated, jobs, &mut count));
-    let open_libtorch = || Ok(vec![backends::open_oracle()?]);
+    let open_libtorch = || Ok(vec![backends::open_oracle(&Workers::usual()?)?]);
     let libtorch = ask(&undeclared, jobs, &open_libtorch, &mut count)?;
     let needs = measure(&calibration, jobs, &mut || count(0, 0));
     progress.finish();
@@ -78,7 +79,7 @@ fn ask(
 ) -> Result<SoundResults, CliError> {
     let open = || -> Result<Lineup<'_>, CliError> {
         Ok(Lineup {
-            oracle: Some(backends::open_oracle()?),
+            oracle: Oracle::Live(backends::open_oracle(&Workers::usual()?)?),
             arbiter: backends::arbiter(),
             methods: methods()?,
             question: Box::new(move |number| Ok(Question { case: Cow::Borrowed(cases[number]), yaml: None })),

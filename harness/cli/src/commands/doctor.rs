@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
+use bn_api::Responder;
 use bn_harness::results::Verdict;
 use bn_reports::style::{BOLD, DIM, harmless, of, paint};
 use miette::Diagnostic;
 use serde_json::json;
 
-use crate::args::Format;
-use crate::backends;
+use crate::args::{ConfigArgs, Format};
+use crate::backends::{self, Workers};
 use crate::commands::print;
+use crate::config::Config;
 use crate::exit::{CliError, Outcome};
 
 /// One thing that was looked at.
@@ -25,17 +27,24 @@ struct Finding {
 }
 
 /// Looks at everything bncheck needs and says what is missing and what to type.
-pub fn doctor(format: Format) -> Result<Outcome, CliError> {
-    let mut findings = vec![libtorch(), worker()];
-    findings.push(backend_finding(
-        "oracle",
-        backends::open_oracle().map(|oracle| oracle.info().version.clone() + " in float64"),
-    ));
+pub fn doctor(config: &ConfigArgs, format: Format) -> Result<Outcome, CliError> {
+    let config = backends::config(config)?;
+    let workers = Workers::usual()?;
+    let oracle = backends::open_oracle(&workers).map(|oracle| oracle.info().version.clone() + " in float64");
+    // What a program that is built without libtorch does without.
+    let optional = !cfg!(feature = "libtorch");
+    let needs_libtorch = [libtorch(), worker(), backend_finding("oracle", oracle)];
+    let mut findings: Vec<Finding> =
+        needs_libtorch.into_iter().map(|finding| Finding { optional, ..finding }).collect();
+    let recorded = backends::recording(None)
+        .map(|recording| format!("{}, {} cases", recording.about(), recording.len()));
+    findings.push(backend_finding("recorded oracle", recorded));
     for entry in backends::select(&[])? {
-        let version = entry.open().map(|backend| backend.info().version.clone());
+        let version = entry.open(&workers).map(|backend| backend.info().version.clone());
         let found = backend_finding(&format!("backend {}", entry.name), version);
         findings.push(Finding { optional: entry.is_optional(), ..found });
     }
+    findings.extend(config.iter().flat_map(|config| configured(config, &workers)));
     findings.push(tool("just", &["--version"], "cargo install --locked just", true));
     findings.push(tool("g++", &["--version"], "install g++ with your system's package manager", true));
     findings.push(tool(
@@ -70,6 +79,18 @@ fn worker() -> Finding {
     )
 }
 
+/// The user's own file, and the backends that it names.
+fn configured(config: &Config, workers: &Workers) -> Vec<Finding> {
+    let mut findings = vec![finding("configuration", Ok(config.path.clone()), "")];
+    for backend in &config.backends {
+        let version = backend.program.open(workers, true).map(|worker| worker.info().version.clone());
+        let found = backend_finding(&format!("backend {}", backend.name), version);
+        // One that is not installed says what to type.
+        findings.push(Finding { optional: true, ..found });
+    }
+    findings
+}
+
 fn backend_finding(what: &str, version: Result<String, CliError>) -> Finding {
     let fix = match &version {
         Err(CliError::NoLibtorch { .. }) => "just setup".to_owned(),
@@ -82,7 +103,7 @@ fn backend_finding(what: &str, version: Result<String, CliError>) -> Finding {
 
 fn finding(what: &str, found: Result<String, CliError>, fix: &str) -> Finding {
     let state = found.map_err(|error| error.to_string());
-    let fix = state.is_err().then(|| fix.to_owned());
+    let fix = state.is_err().then(|| fix.to_owned()).filter(|fix| !fix.is_empty());
     Finding { what: what.to_owned(), state, fix, optional: false }
 }
 

@@ -14,7 +14,7 @@ use bn_reports::style::{BOLD, DIM};
 use serde_json::json;
 
 use crate::args::{FaultsArgs, Format};
-use crate::backends;
+use crate::backends::{self, ChosenOracle, Workers};
 use crate::commands::{jobs, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
@@ -55,9 +55,11 @@ fn responders(faulty: &[Faulty]) -> Vec<Box<dyn Responder>> {
 }
 
 fn kill_matrix(cases: &[&Case], faulty: &[Faulty], jobs: usize) -> Result<KillMatrix, CliError> {
+    let (oracle, workers) = (ChosenOracle::usual()?, Workers::usual()?);
+    oracle.say();
     let open = || -> Result<Lineup, CliError> {
         Ok(Lineup {
-            oracle: backends::open_oracle()?,
+            oracle: oracle.open(&workers)?,
             arbiter: backends::arbiter(),
             control: backends::faulty(Faulty::without()),
             faults: responders(faulty),
@@ -73,9 +75,10 @@ fn kill_matrix(cases: &[&Case], faulty: &[Faulty], jobs: usize) -> Result<KillMa
 fn diagnose(cases: &[&Case], single: &[Faulty], args: &FaultsArgs, jobs: usize) -> Result<Outcome, CliError> {
     let measured = |unknowns: &[Faulty]| -> Result<Measurement, CliError> {
         let matrix = kill_matrix(cases, unknowns, jobs)?;
+        let (oracle, workers) = (ChosenOracle::usual()?, Workers::usual()?);
         let open = || -> Result<diagnosis::Lineup, CliError> {
             Ok(diagnosis::Lineup {
-                oracle: backends::open_oracle()?,
+                oracle: oracle.open(&workers)?,
                 arbiter: backends::arbiter(),
                 patients: responders(unknowns),
                 suspects: backends::suspects(),

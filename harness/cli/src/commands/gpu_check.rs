@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use bn_api::DType;
 use bn_cases::Case;
 use bn_cuda::bench::{Bench, Settings};
+use bn_harness::oracle::Oracle;
 use bn_harness::results::RunResults;
 use bn_harness::runner::{self, Lineup, Options};
 use bn_reports::gpu_check::{Comparison, Device, GpuCheck, SCHEMA_VERSION, Suites, Verdicts, human};
@@ -72,18 +73,17 @@ fn device() -> Result<Device, CliError> {
 
 /// Has every executor answer the cases, judges the answers, and compares those of each pair.
 fn judge(cases: &Cases, selected: &[&Case], jobs: usize) -> Result<(RunResults, Vec<Comparison>), CliError> {
-    let entry = |name: &str| Ok::<_, CliError>(backends::select(&[name.to_owned()])?[0]);
     let entries: Vec<&'static Entry> =
-        EXECUTORS.as_flattened().iter().map(|name| entry(name)).collect::<Result<_, _>>()?;
+        EXECUTORS.as_flattened().iter().map(|name| backends::entry(name)).collect::<Result<_, _>>()?;
     let known = cases.all();
     let deviations = backends::deviations(cases, &entries)?;
     let pairs = EXECUTORS.map(Pair::new);
     let open = || -> Result<Lineup, CliError> {
         let mut all = Vec::with_capacity(entries.len());
         for (pair, of_pair) in pairs.iter().zip(entries.chunks_exact(2)) {
-            all.extend(pair.responders([of_pair[0].open()?, of_pair[1].open()?]));
+            all.extend(pair.responders([of_pair[0].open_here()?, of_pair[1].open_here()?]));
         }
-        Ok(Lineup { oracle: None, arbiter: backends::arbiter(), backends: all })
+        Ok(Lineup { oracle: Oracle::Nobody, arbiter: backends::arbiter(), backends: all })
     };
     let options = Options {
         jobs,

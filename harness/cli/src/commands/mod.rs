@@ -1,6 +1,7 @@
 //! One module a command.
 
 pub mod audit;
+pub mod bench;
 pub mod budgets;
 pub mod diff;
 pub mod doctor;
@@ -8,10 +9,13 @@ pub mod explain;
 pub mod export;
 pub mod faults;
 pub mod gpu_check;
+pub mod guard;
 pub mod list;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod sound;
+pub mod worker;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -12,6 +12,7 @@ use crate::args::ReportArgs;
 use crate::baseline;
 use crate::commands::{invocation, print};
 use crate::exit::{CliError, Outcome};
+use crate::folder::Folder;
 use crate::output;
 
 /// Where `bncheck run` leaves its results.
@@ -47,6 +48,7 @@ pub fn report(args: &ReportArgs) -> Result<Outcome, CliError> {
         baseline.compare(&mut results, args.baseline.factor);
     }
     let folder = args.output.clone().unwrap_or_else(|| usual_output(inputs));
+    let _taken = Folder::take(&folder)?;
     let written = write(&results, &folder, previous(inputs, &folder, is_damaged))?;
     print(&output::shown(&results, args.format, &invocation(&[]))?)?;
     output::say(&written);

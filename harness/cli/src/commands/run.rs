@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use bn_cases::Case;
 use bn_harness::diagnosis;
-use bn_harness::results::{RunResults, Selection};
-use bn_harness::runner::{self, Lineup, Options};
+use bn_harness::journal::{InMemory, Journal};
+use bn_harness::results::{RunResults, Selection, Verdict};
+use bn_harness::runner::{self, Failed, Lineup, Options};
 use bn_reports::json;
 use bn_reports::terminal::{self, Invocation};
 use bn_reports::write::{Previous, write};
@@ -16,9 +17,12 @@ use crate::backends::{self, Chosen};
 use crate::baseline;
 use crate::commands::{invocation, jobs, print};
 use crate::exit::{CliError, Outcome};
+use crate::folder::Folder;
+use crate::interrupt;
 use crate::output;
 use crate::partition;
 use crate::progress::Progress;
+use crate::resume::{self, Unfinished};
 use crate::selection::{Cases, tier_of};
 
 /// Runs cases, prints what came of it and writes `results.json` and the report.
@@ -36,22 +40,36 @@ pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
     let count = selected.len();
     let selected = partition::choose(selected, selection.part);
     let chosen = backends::choose(&args.backends)?;
+    let folder = Folder::take(&args.output)?;
+    let identity = resume::identity(&selection, &selected, &chosen)?;
+    let mut unfinished = Unfinished::open(&folder, args.resume, identity)?;
+    interrupt::stops(&chosen.workers.stop);
     let jobs = jobs(args.jobs);
     let all = cases.all();
     let known = (cases.own && args.filter.is_empty()).then_some(&all[..]);
     let mut progress = Progress::new(selected.len());
-    let mut results = execute(&cases, &selected, &chosen, jobs, known, &mut progress)?;
+    let mut results =
+        execute(&cases, &selected, &chosen, jobs, known, &mut unfinished.journal, &mut progress)
+            .map_err(|error| unfinished.go_on_after(error))?;
     progress.finish();
     if let Some(part) = selection.part.filter(|_| selected.is_empty()) {
         eprintln!("{}", partition::nothing_in(part, count));
     }
+    unfinished.date(&mut results);
     results.run.selections = vec![selection];
     number(&mut results, &all);
+    let config = args.backends.config.config.as_ref().map(|path| path.display().to_string());
+    let invocation = Invocation { commands: chosen.commands(), config, ..invocation(suites) };
+    if results.run.incomplete.is_some() {
+        print(&output::shown(&results, args.format, &invocation)?)?;
+        unfinished.say_how_to_go_on();
+        return Ok(Outcome::Stopped);
+    }
     if let Some(baseline) = &baseline {
         baseline.compare(&mut results, args.baseline.factor);
     }
     let written = write(&results, &args.output, Previous::Kept)?;
-    let invocation = Invocation { commands: chosen.commands(), ..invocation(suites) };
+    unfinished.finish();
     print(&output::shown(&results, args.format, &invocation)?)?;
     output::say(&written);
     Ok(output::outcome(&results))
@@ -72,7 +90,8 @@ pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) ->
     let case = cases.by_id(id)?;
     let chosen = backends::choose(names)?;
     let mut progress = Progress::new(1);
-    let results = execute(&cases, &[case], &chosen, 1, None, &mut progress)?;
+    let mut journal = InMemory::default();
+    let results = execute(&cases, &[case], &chosen, 1, None, &mut journal, &mut progress)?;
     progress.finish();
     match format {
         Format::Json => print(&json::to_string(&results))?,
@@ -90,12 +109,14 @@ fn execute(
     chosen: &Chosen,
     jobs: usize,
     all: Option<&[&Case]>,
+    journal: &mut dyn Journal,
     progress: &mut Progress,
 ) -> Result<RunResults, CliError> {
     let deviations = chosen.deviations(cases)?;
+    chosen.oracle.say();
     let open = || -> Result<Lineup, CliError> {
         Ok(Lineup {
-            oracle: Some(backends::open_oracle()?),
+            oracle: chosen.oracle.open(&chosen.workers)?,
             arbiter: backends::arbiter(),
             backends: chosen.open()?,
         })
@@ -105,13 +126,22 @@ fn execute(
         deviations: &deviations,
         all,
         bncheck: env!("CARGO_PKG_VERSION"),
-        flags: std::env::args().skip(1).collect(),
+        // A run that was stopped in between is the same run.
+        flags: std::env::args().skip(1).filter(|flag| flag != "--resume").collect(),
     };
-    let mut results =
-        runner::run(selected, &open, options, &mut |done, verdicts| progress.case_done(done, verdicts))?;
+    let stop = &chosen.workers.stop;
+    let mut progress = |done: usize, verdicts: &[Verdict]| progress.case_done(done, verdicts);
+    let run = runner::run_on(selected, &open, options, journal, stop, &mut progress);
+    let mut results = run.map_err(|failed| match failed {
+        Failed::Open(error) => error,
+        Failed::Journal(error) => CliError::Journal(error),
+    })?;
+    if results.run.incomplete.is_some() {
+        return Ok(results);
+    }
     let open = || -> Result<diagnosis::Lineup, CliError> {
         Ok(diagnosis::Lineup {
-            oracle: backends::open_oracle()?,
+            oracle: chosen.oracle.open(&chosen.workers)?,
             arbiter: backends::arbiter(),
             patients: chosen.open()?,
             suspects: backends::suspects(),

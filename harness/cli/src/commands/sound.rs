@@ -7,13 +7,14 @@ use bn_api::{InProcess, Responder};
 use bn_cases::did_you_mean;
 use bn_cases::format::CaseSpec;
 use bn_fuzz::bulk::{Generator, read};
+use bn_harness::oracle::Oracle;
 use bn_harness::results::Verdict;
 use bn_harness::sound::{self, CaseAlarms, Lineup, Question, SoundResults};
 use bn_reports::sound::human;
 use bn_sound::{METHODS, Method, Sound};
 
 use crate::args::{Format, SoundArgs};
-use crate::backends;
+use crate::backends::{self, ChosenOracle, Workers};
 use crate::commands::{jobs, print};
 use crate::exit::{CliError, Outcome};
 use crate::progress::Progress;
@@ -35,10 +36,12 @@ pub fn sound(suites: &[PathBuf], args: &SoundArgs) -> Result<Outcome, CliError> 
     let mut count = |done: usize, alarms: usize| {
         progress.case_done(before + done, &vec![Verdict::Fail; alarms]);
     };
+    let (oracle, workers) = (ChosenOracle::usual()?, Workers::usual()?);
+    oracle.say();
     let open = || -> Result<Lineup<'_>, CliError> {
         let selected = &selected;
         Ok(Lineup {
-            oracle: Some(backends::open_oracle()?),
+            oracle: oracle.open(&workers)?,
             arbiter: backends::arbiter(),
             methods: responders(&methods),
             question: Box::new(move |number| {
@@ -109,7 +112,7 @@ fn lineup<'a>(
     question: impl FnMut(usize) -> Result<Question<'a>, String> + 'a,
 ) -> Lineup<'a> {
     Lineup {
-        oracle: None,
+        oracle: Oracle::Nobody,
         arbiter: backends::arbiter(),
         methods: responders(methods),
         question: Box::new(question),

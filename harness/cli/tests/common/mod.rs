@@ -20,6 +20,7 @@ pub fn program() -> &'static Path {
 }
 
 /// The worker beside it.
+#[cfg(feature = "libtorch")]
 pub fn worker() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_bncheck-torch"))
 }
@@ -99,4 +100,20 @@ pub fn folder_with(name: &str, text: impl AsRef<[u8]>) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join(name), text).expect("written");
     folder
+}
+
+/// What may differ from run to run, taken out.
+pub fn without_times(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for name in
+                ["micros", "started_unix_ms", "duration_ms", "stages", "memory", "jobs", "flags", "parts"]
+            {
+                fields.remove(name);
+            }
+            fields.values_mut().for_each(without_times);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_times),
+        _ => {}
+    }
 }
