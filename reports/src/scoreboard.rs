@@ -20,7 +20,7 @@ cannot be asked; **wrong**: any other verdict. – is a suite of which nothing c
 pub fn markdown(results: &RunResults) -> String {
     let boards: Vec<Board> = results.run.backends.iter().map(|backend| Board::of(backend, results)).collect();
     let (there, absent): (Vec<&Board>, Vec<&Board>) = boards.iter().partition(|board| board.all.judged() > 0);
-    let mut text = table(results, &there);
+    let mut text = if there.is_empty() { String::new() } else { table(results, &there) };
     if !absent.is_empty() {
         text.push_str("\nNothing was judged of:\n\n");
         for board in &absent {

@@ -302,7 +302,7 @@ mod tests {
     use super::*;
 
     fn read_text(text: &str) -> Result<Vec<Configured>, Vec<Problem>> {
-        read(&Source::new(NAME, text), Path::new("/work"), &["reference", "libtorch"])
+        read(&Source::new(NAME, text), Path::new("/project"), &["reference", "libtorch"])
     }
 
     /// What is wrong with a text, each with its line.
@@ -330,10 +330,10 @@ mod tests {
         assert_eq!(alpha.program.timeout, Some(Duration::from_secs(5)));
         assert_eq!(alpha.program.memory, Some(2 << 30));
         assert_eq!(alpha.program.environment, [("OMP_NUM_THREADS".to_owned(), "1".to_owned())]);
-        assert_eq!(alpha.program.folder.as_deref(), Some(Path::new("/work")));
+        assert_eq!(alpha.program.folder.as_deref(), Some(Path::new("/project")));
         assert!(alpha.only_when_named);
         let declared = alpha.deviations.as_ref().map(|declared| declared.path.as_path());
-        assert_eq!(declared, Some(Path::new("/work/declared/alpha.yaml")));
+        assert_eq!(declared, Some(Path::new("/project/declared/alpha.yaml")));
     }
 
     #[test]
