@@ -131,12 +131,11 @@ record-oracle: build
 scoreboard: build
     #!/usr/bin/env bash
     set -euo pipefail
+    # It has said what cannot be installed, which is then named below the table.
     .ci/scoreboard > /dev/null || true
-    status=0
     BNCHECK_ABSENT=1 {{ bncheck }} run --tier full --backend libtorch --backend tch-nn --backend candle --backend burn \
         --backend torch-nn --backend onnxruntime --backend flax --backend keras --output target/scoreboard \
-        --format scoreboard || status=$?
-    exit "$status"
+        --format scoreboard
 
 # Record libtorch's answers to the suites anew, for machines without it; commit what changes
 [no-exit-message]

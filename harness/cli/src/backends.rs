@@ -139,12 +139,12 @@ impl Entry {
         match self.home {
             Home::TorchWorker => Ok(Box::new(torch::open(self.name, workers)?)),
             Home::Here(_) | Home::Cuda(..) if workers.in_process => self.open_here(),
-            Home::Cuda(..) => {
+            Home::Cuda(Executes::Gpu, _) => {
                 // What is missing is found before a worker is started for it.
                 drop(self.open_here()?);
                 self.open_worker(workers)
             }
-            Home::Here(_) => self.open_worker(workers),
+            Home::Here(_) | Home::Cuda(Executes::Ptx, _) => self.open_worker(workers),
         }
     }
 

@@ -7,6 +7,7 @@ use bn_api::wire::{WireError, WorkerError};
 use bn_cases::{FilterError, Problems};
 use bn_harness::audit::RecordingError;
 use bn_harness::journal::JournalError;
+use bn_harness::runner::Failed;
 use bn_reports::junit::JunitError;
 use bn_reports::read::ReadError;
 use miette::Diagnostic;
@@ -296,6 +297,15 @@ pub enum CliError {
     /// Standard output failed.
     #[error("cannot write to standard output: {0}")]
     Output(#[from] std::io::Error),
+}
+
+impl From<Failed<CliError>> for CliError {
+    fn from(failed: Failed<CliError>) -> Self {
+        match failed {
+            Failed::Open(error) => error,
+            Failed::Journal(error) => CliError::Journal(error),
+        }
+    }
 }
 
 impl CliError {

@@ -34,15 +34,6 @@ pub struct Unfinished {
 /// # Errors
 /// When a file cannot be read.
 pub fn identity(selection: &Selection, cases: &[&Case], chosen: &Chosen) -> Result<Value, CliError> {
-    let backends: Vec<Value> = chosen
-        .names()
-        .into_iter()
-        .map(|name| {
-            let program =
-                chosen.programs().into_iter().find(|(of, _)| *of == name).map(|(_, program)| program);
-            json!({"name": name, "program": program})
-        })
-        .collect();
     Ok(json!({
         "the build of bncheck": build()?,
         "the suites": selection.suites,
@@ -51,7 +42,8 @@ pub fn identity(selection: &Selection, cases: &[&Case], chosen: &Chosen) -> Resu
         "the part": selection.part.map(|part| part.to_string()),
         "the files of the cases": files(cases)?,
         "the number of cases": cases.len(),
-        "the backends": backends,
+        "the backends": chosen.names(),
+        "the programs": chosen.programs(),
         "the oracle": chosen.oracle.identity(),
         "the limits": {
             "seconds": chosen.workers.timeout.as_secs_f64(),

@@ -10,7 +10,7 @@ use bn_harness::deviations::Deviations;
 use bn_harness::journal::{Begun, FileJournal};
 use bn_harness::oracle::Oracle;
 use bn_harness::results::RunResults;
-use bn_harness::runner::{self, Failed, Lineup, Options};
+use bn_harness::runner::{self, Lineup, Options};
 use bn_reports::bench::{Bench, RunSpeed, SCHEMA_VERSION, ShapeSpeed, Taken, human};
 use serde_json::Value;
 
@@ -78,10 +78,7 @@ fn judge_small(args: &BenchArgs, workers: &Workers) -> Result<RunResults, CliErr
     let mut journal = FileJournal::begin(&folder.join("journal.jsonl"), &begun)?;
     let run = runner::run_on(&cases, &open, options, &mut journal, &workers.stop, &mut |_, _| {});
     std::fs::remove_dir_all(&folder)?;
-    run.map_err(|failed| match failed {
-        Failed::Open(error) => error,
-        Failed::Journal(error) => CliError::Journal(error),
-    })
+    Ok(run?)
 }
 
 fn speed(what: &str, results: RunResults) -> RunSpeed {

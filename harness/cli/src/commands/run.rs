@@ -7,7 +7,7 @@ use bn_cases::Case;
 use bn_harness::diagnosis;
 use bn_harness::journal::{InMemory, Journal};
 use bn_harness::results::{RunResults, Selection, Verdict};
-use bn_harness::runner::{self, Failed, Lineup, Options};
+use bn_harness::runner::{self, Lineup, Options};
 use bn_reports::json;
 use bn_reports::terminal::{self, Invocation};
 use bn_reports::write::{Previous, write};
@@ -131,11 +131,7 @@ fn execute(
     };
     let stop = &chosen.workers.stop;
     let mut progress = |done: usize, verdicts: &[Verdict]| progress.case_done(done, verdicts);
-    let run = runner::run_on(selected, &open, options, journal, stop, &mut progress);
-    let mut results = run.map_err(|failed| match failed {
-        Failed::Open(error) => error,
-        Failed::Journal(error) => CliError::Journal(error),
-    })?;
+    let mut results = runner::run_on(selected, &open, options, journal, stop, &mut progress)?;
     if results.run.incomplete.is_some() {
         return Ok(results);
     }
