@@ -68,16 +68,16 @@ impl DType {
 
     /// The unit roundoff `u` of round-to-nearest (Higham 2002, §2.1): half the gap between 1 and the next
     /// number.
-    pub fn unit_roundoff(self) -> f64 {
-        2f64.powi(-self.precision())
+    pub const fn unit_roundoff(self) -> f64 {
+        power_of_two(-self.precision())
     }
 
     /// The smallest positive subnormal number.
-    pub fn smallest_subnormal(self) -> f64 {
+    pub const fn smallest_subnormal(self) -> f64 {
         match self {
-            DType::F16 => 2f64.powi(-24),
-            DType::Bf16 => 2f64.powi(-133),
-            DType::F32 => 2f64.powi(-149),
+            DType::F16 => power_of_two(-24),
+            DType::Bf16 => power_of_two(-133),
+            DType::F32 => power_of_two(-149),
             DType::F64 => f64::from_bits(1),
             DType::I64 => 1.0,
         }
@@ -94,8 +94,25 @@ impl DType {
         }
     }
 
+    /// Whether `value` rounded to this type is infinite: what lies half way between the largest number and the next one
+    /// that there would be is.
+    #[inline]
+    pub fn rounds_to_infinity(self, value: f64) -> bool {
+        const F16_END: f64 = 65_520.0;
+        const BF16_END: f64 = f64::from_bits(0x47ef_f000_0000_0000);
+        const F32_END: f64 = f64::from_bits(0x47ef_ffff_f000_0000);
+        match self {
+            DType::F16 => value.abs() >= F16_END,
+            DType::Bf16 => value.abs() >= BF16_END,
+            DType::F32 => value.abs() >= F32_END,
+            DType::F64 => value.is_infinite(),
+            DType::I64 => false,
+        }
+    }
+
     /// `value` rounded to this type, to nearest, ties to even, in one rounding, as its bit pattern in the
     /// low bits. For `I64` the value is truncated.
+    #[inline]
     pub fn bits_of(self, value: f64) -> u64 {
         match self {
             DType::F16 => u64::from(f16::from_f32(round_to_odd(value)).to_bits()),
@@ -107,6 +124,7 @@ impl DType {
     }
 
     /// The number that a bit pattern of this type stands for, exactly (`I64`: to 53 bits).
+    #[inline]
     pub fn value_of(self, bits: u64) -> f64 {
         match self {
             DType::F16 => f16::from_bits(bits as u16).to_f64(),
@@ -118,8 +136,13 @@ impl DType {
     }
 
     /// `value` rounded to this type and back.
+    #[inline]
     pub fn round(self, value: f64) -> f64 {
-        self.value_of(self.bits_of(value))
+        match self {
+            DType::F64 => value,
+            DType::F32 => f64::from(value as f32),
+            _ => self.value_of(self.bits_of(value)),
+        }
     }
 
     /// How many representable numbers lie between two bit patterns of this type; `None` when one is a NaN.
@@ -175,11 +198,17 @@ impl std::fmt::Display for DType {
     }
 }
 
+/// One of the normal numbers of `f64`.
+const fn power_of_two(exponent: i32) -> f64 {
+    f64::from_bits(((1023 + exponent) as u64) << 52)
+}
+
 /// `value` as an `f32`, rounded toward zero with the last bit set where anything was lost.
 ///
 /// Rounding such a number again to at most 22 bits gives the same as rounding the original once (Boldo and
 /// Melquiond 2008), which `value as f32` followed by a second rounding does not. The `half` crate's own
 /// conversion from `f64` drops the lower 32 bits instead, and takes some ties the wrong way.
+#[inline]
 fn round_to_odd(value: f64) -> f32 {
     let nearest = value as f32;
     if f64::from(nearest) == value || value.is_nan() {
@@ -227,6 +256,30 @@ mod tests {
         assert_eq!(DType::F16.round(65520.0), f64::INFINITY);
         assert_eq!(DType::Bf16.round(f64::MAX), f64::INFINITY);
         assert_eq!(DType::F32.round(-1e39), f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn what_rounds_to_infinity_is_known_without_rounding() {
+        for dtype in DType::FLOATS {
+            let largest = dtype.max_finite();
+            let half_way = largest + largest * dtype.unit_roundoff();
+            let ends = [0.0, 1.0, largest, half_way, half_way.next_down(), half_way.next_up(), f64::MAX];
+            for value in ends.into_iter().chain([f64::INFINITY, f64::NAN]) {
+                for value in [value, -value] {
+                    let infinite = dtype.round(value).is_infinite();
+                    assert_eq!(dtype.rounds_to_infinity(value), infinite, "{dtype} {value:e}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_constants_of_each_type_are_powers_of_two() {
+        for (dtype, subnormal) in [(DType::F16, -24), (DType::Bf16, -133), (DType::F32, -149)] {
+            assert_eq!(dtype.smallest_subnormal(), 2f64.powi(subnormal));
+            assert_eq!(dtype.unit_roundoff(), 2f64.powi(-dtype.precision()));
+        }
+        assert_eq!(DType::F64.unit_roundoff(), 0.5 * f64::EPSILON);
     }
 
     #[test]

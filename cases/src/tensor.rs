@@ -97,6 +97,7 @@ impl Tensor {
     }
 
     /// The number of elements.
+    #[inline]
     pub fn len(&self) -> usize {
         self.bytes.len() / self.dtype.size()
     }
@@ -115,6 +116,7 @@ impl Tensor {
     ///
     /// # Panics
     /// When `index` is not below [`Tensor::len`].
+    #[inline]
     pub fn bits(&self, index: usize) -> u64 {
         match self.dtype.size() {
             2 => u64::from(u16::from_le_bytes(self.element(index))),
@@ -124,6 +126,7 @@ impl Tensor {
     }
 
     /// The bytes of element `index` of the flat order, of which there are `SIZE`.
+    #[inline]
     fn element<const SIZE: usize>(&self, index: usize) -> [u8; SIZE] {
         let mut element = [0; SIZE];
         element.copy_from_slice(&self.bytes[index * SIZE..(index + 1) * SIZE]);
@@ -134,6 +137,7 @@ impl Tensor {
     ///
     /// # Panics
     /// When `index` is not below [`Tensor::len`].
+    #[inline]
     pub fn value(&self, index: usize) -> f64 {
         self.dtype.value_of(self.bits(index))
     }
@@ -214,8 +218,16 @@ impl Channels {
     }
 
     /// The channel that element `index` of the flat order belongs to.
+    #[inline]
     pub fn channel_of(self, index: usize) -> usize {
         (index / self.spatial.max(1)) % self.count.max(1)
+    }
+
+    /// The channel of each of the first `elements` elements of the flat order.
+    pub fn of_elements(self, elements: usize) -> Vec<u32> {
+        let samples = std::iter::repeat(0..self.count.max(1) as u32).flatten();
+        let numbers = samples.flat_map(|channel| std::iter::repeat_n(channel, self.spatial.max(1)));
+        numbers.take(elements).collect()
     }
 
     /// The flat index of value `k` (0 ≤ k < n) of `channel`.
@@ -248,6 +260,9 @@ mod tests {
                 }
             }
             assert!(seen.iter().all(|&times| times == 1), "{shape:?}");
+            let one_by_one: Vec<u32> =
+                (0..seen.len()).map(|index| channels.channel_of(index) as u32).collect();
+            assert_eq!(channels.of_elements(seen.len()), one_by_one, "{shape:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use bn_api::{BackendInfo, DType, LayerError, Observable, StepAnswer, Tensor, TensorName};
 use bn_cases::case::{Published, PublishedAnswer};
+use bn_cases::is_same_path;
 
 use crate::budget::{Accuracy, CaseBudget, TensorBudget};
 use crate::oracle::Expected;
@@ -99,18 +100,19 @@ pub(crate) fn is_of_the_step(tensor: Observable) -> bool {
 /// The tensors of either answer, each once: layer by layer, in the order in which they are compared.
 fn names<'a>(exact: &'a StepAnswer, answer: &'a StepAnswer) -> Vec<&'a TensorName> {
     let mut layers: Vec<&str> = Vec::new();
-    let mut names: Vec<&TensorName> = Vec::new();
+    let mut names: Vec<(usize, &TensorName)> = Vec::new();
     for (name, _) in exact.tensors.iter().chain(&answer.tensors) {
-        if !layers.contains(&name.layer.as_str()) {
+        let known = layers.iter().position(|layer| is_same_path(layer, &name.layer));
+        let layer = known.unwrap_or_else(|| {
             layers.push(&name.layer);
-        }
-        if !names.contains(&name) {
-            names.push(name);
+            layers.len() - 1
+        });
+        if !names.iter().any(|(of, known)| *of == layer && known.tensor == name.tensor) {
+            names.push((layer, name));
         }
     }
-    let layer = |name: &TensorName| layers.iter().position(|layer| *layer == name.layer);
-    names.sort_by_key(|name| (layer(name), name.tensor));
-    names
+    names.sort_by_key(|(layer, name)| (*layer, name.tensor));
+    names.into_iter().map(|(_, name)| name).collect()
 }
 
 fn whole(tensor: &TensorName, verdict: Verdict, mismatched: usize, note: &str) -> TensorResult {
@@ -149,12 +151,15 @@ pub fn compare(
         // No budget, no verdict: this is a mistake of bncheck's, and must not pass.
         return whole(tensor, Verdict::Suspect, exact.len(), "there is no budget for this tensor");
     }
-    if budget.iter().enumerate().any(|(index, budget)| budget.is_nan() && exact.value(index).is_finite()) {
+    let exact_values = exact.values();
+    if budget.iter().zip(&exact_values).any(|(budget, exact)| budget.is_nan() && exact.is_finite()) {
         return whole(tensor, Verdict::Suspect, exact.len(), "the budget of this tensor cannot be computed");
     }
     let mut tally = Tally::default();
-    for (index, &budget) in budget.iter().enumerate() {
-        tally.add(index, used(dtype, exact.value(index), got.value(index), budget));
+    for (index, (&budget, (&exact, got))) in
+        budget.iter().zip(exact_values.iter().zip(got.values())).enumerate()
+    {
+        tally.add(index, used(dtype, exact, got, budget));
     }
     let worst = (tally.mismatched > 0).then(|| {
         let index = tally.worst_index;
@@ -177,6 +182,28 @@ pub fn compare(
         note: tally.note(exact.len()),
         picture: None,
     }
+}
+
+/// Whether an answer passes whose element number `index` is `got(index)` and which has the exact one's shape: what
+/// [`compare`] says of it, as soon as it is known.
+pub(crate) fn passes(exact: &Tensor, budget: &TensorBudget, got: impl Fn(usize) -> f64) -> bool {
+    let TensorBudget { dtype, elements, .. } = budget;
+    let is_outside = |(index, &budget): (usize, &f64)| {
+        let exact = exact.value(index);
+        (budget.is_nan() && exact.is_finite()) || used(*dtype, exact, got(index), budget).is_outside()
+    };
+    elements.len() == exact.len() && !elements.iter().enumerate().any(is_outside)
+}
+
+/// Whether any element of an answer would be judged.
+pub(crate) fn judges_any(exact: &Tensor, budget: &TensorBudget) -> bool {
+    let TensorBudget { dtype, elements, .. } = budget;
+    let judged = |(index, &budget): (usize, &f64)| {
+        let exact = exact.value(index);
+        let cannot_be_computed = budget.is_nan() && exact.is_finite();
+        cannot_be_computed || used(*dtype, exact, dtype.round(exact), budget) != Used::NotJudged
+    };
+    elements.iter().enumerate().any(judged)
 }
 
 /// Whether a tensor of an answer is within the budget of a declared accuracy.

@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use bn_api::{LayerError, Request, StepAnswer, TensorName};
+use bn_api::{LayerError, Request, StepAnswer, Tensor, TensorName};
 
-use crate::budget::CaseBudget;
-use crate::judge::compare;
+use crate::budget::{CaseBudget, TensorBudget};
+use crate::judge::{compare, passes};
 use crate::results::{TensorResult, Verdict};
 
 /// Where the answers of the oracle of this name are outside what float64 allows, a sentence a tensor. `exact` are the
@@ -43,6 +43,24 @@ pub fn doubts(
         }
     }
     doubts
+}
+
+/// Whether there is no doubt, as the oracle is within budgets that are all finite, and no wider than those allowed.
+pub fn is_beyond_doubt(exact: &[StepAnswer], narrower: &CaseBudget, answers: &[StepAnswer]) -> bool {
+    let within = |budget: &TensorBudget, exact: &Tensor, got: &Tensor| {
+        let alike = got.dtype() == budget.dtype && got.shape() == exact.shape();
+        let finite = || budget.elements.iter().all(|allowed| allowed.is_finite());
+        alike && finite() && passes(exact, budget, |index| got.value(index))
+    };
+    exact.iter().zip(answers).enumerate().all(|(step, (exact, answer))| {
+        let class = |answer: &StepAnswer| answer.error.as_ref().map(|error| error.class);
+        let all_there = exact.tensors.len() == answer.tensors.len() && class(exact) == class(answer);
+        all_there
+            && exact.tensors.iter().all(|(name, exact)| {
+                let (got, budget) = (answer.tensor(name), narrower.of(step, name));
+                got.zip(budget).is_some_and(|(got, budget)| within(budget, exact, got))
+            })
+    })
 }
 
 /// The words of an error are each one's own; its class is not.

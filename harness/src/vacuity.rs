@@ -6,14 +6,14 @@
 //! with one of them has no power. A case whose forwards, or whose backwards, have no power in any tensor is vacuous,
 //! unless an error is expected of it, or its `expect` says that the tensor is meant to be so.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use bn_api::{Action, BackendInfo, Observable, Request, Setting, StepAnswer, Tensor, TensorName};
 use bn_cases::case::{Published, PublishedAnswer, is_within};
 
 use crate::budget::TensorBudget;
-use crate::judge::{compare, is_of_the_step};
+use crate::judge::{is_of_the_step, judges_any, passes};
 use crate::oracle::Expected;
 use crate::results::{StepResult, TensorResult, Verdict};
 
@@ -80,11 +80,17 @@ impl Power {
 }
 
 /// A step of a case, and what its comparisons can show.
-struct Shown {
+struct Shown<'e> {
     asks: Asks,
     tensors: Vec<Power>,
-    /// What came into each layer.
-    incoming: HashMap<String, Tensor>,
+    incoming: Incoming<'e>,
+}
+
+/// What came into each layer, by its path.
+type Incoming<'e> = Vec<(&'e str, &'e Tensor)>;
+
+fn into_layer<'e>(incoming: &Incoming<'e>, layer: &str) -> Option<&'e Tensor> {
+    incoming.iter().find(|(path, _)| *path == layer).map(|(_, tensor)| *tensor)
 }
 
 /// Why a backend has no gradients, where it says that none can be seen of it.
@@ -101,7 +107,7 @@ fn no_gradients(info: &BackendInfo) -> Option<&str> {
 /// What the comparisons of a case can show.
 pub struct Vacuity<'e> {
     expected: &'e Expected<'e>,
-    steps: Vec<Shown>,
+    steps: Vec<Shown<'e>>,
 }
 
 impl<'e> Vacuity<'e> {
@@ -162,7 +168,7 @@ impl<'e> Vacuity<'e> {
     }
 
     /// The first kind of step that the case has and of which `shows` holds for no tensor, with those steps.
-    fn blind(&self, shows: &dyn Fn(usize, &Power) -> bool) -> Option<(Asks, Vec<(usize, &Shown)>)> {
+    fn blind(&self, shows: &dyn Fn(usize, &Power) -> bool) -> Option<(Asks, Vec<(usize, &Shown<'e>)>)> {
         if self.expected.steps.iter().any(|step| step.error.is_some()) {
             return None;
         }
@@ -249,7 +255,7 @@ impl<'e> Vacuity<'e> {
         if only(&|value| value == 0.0) {
             return Some("every element is 0".to_owned());
         }
-        let incoming = self.steps[step].incoming.get(&name.layer);
+        let incoming = into_layer(&self.steps[step].incoming, &name.layer);
         if incoming.is_some_and(|incoming| incoming.cast(got.dtype()) == *got) {
             match name.tensor {
                 Observable::Output => return Some("the output is the input, unchanged".to_owned()),
@@ -294,9 +300,9 @@ fn add_note(tensor: &mut TensorResult, what: String) {
 }
 
 /// Goes through the steps.
-struct Reader<'r> {
+struct Reader<'r, 'p> {
     expected: &'r Expected<'r>,
-    published: &'r [Published],
+    published: &'p [Published],
     request: &'r Request,
     /// Whether training is to move each layer's running statistics.
     moves: Vec<bool>,
@@ -304,14 +310,14 @@ struct Reader<'r> {
     run: Vec<&'r str>,
 }
 
-impl<'r> Reader<'r> {
-    fn new(expected: &'r Expected<'r>, published: &'r [Published]) -> Self {
+impl<'r, 'p> Reader<'r, 'p> {
+    fn new(expected: &'r Expected<'r>, published: &'p [Published]) -> Self {
         let request = expected.request;
         let moves = request.layers.iter().map(|layer| layer.momentum != Some(0.0)).collect();
         Reader { expected, published, request, moves, run: Vec::new() }
     }
 
-    fn step(&mut self, step: usize) -> Shown {
+    fn step(&mut self, step: usize) -> Shown<'r> {
         let action = step.checked_sub(1).map(|index| &self.request.actions[index]);
         let asks = match action {
             Some(Action::Forward { .. }) => Asks::Forward,
@@ -350,36 +356,34 @@ impl<'r> Reader<'r> {
         name: &TensorName,
         exact: &Tensor,
         budget: &TensorBudget,
-        idle: Vec<(Idle, Tensor)>,
+        idle: Vec<(Idle, Cow<'_, Tensor>)>,
     ) -> Power {
-        let judged =
-            exact.is_empty() || compare(name, exact, &exact.cast(budget.dtype), Some(budget)).total > 0;
-        let would_pass = |tensor: &Tensor| {
-            !exact.is_empty() && compare(name, exact, tensor, Some(budget)).verdict == Verdict::Pass
-        };
+        let judged = exact.is_empty() || judges_any(exact, budget);
         let before = step.checked_sub(1).and_then(|before| self.expected.budget().of(before, name));
-        let idle = idle.into_iter().map(|(idle, tensor)| {
+        let would_pass = |idle: Idle, tensor: &Tensor| {
             // State that keeps its type where it should change it has not passed.
-            let unchanged = before.filter(|_| idle == Idle::Unchanged);
-            (idle, tensor.cast(unchanged.map_or(budget.dtype, |before| before.dtype)))
-        });
+            let keeps_type =
+                idle != Idle::Unchanged || before.is_none_or(|before| before.dtype == budget.dtype);
+            let comparable = !exact.is_empty() && tensor.shape() == exact.shape();
+            keeps_type && comparable && passes(exact, budget, |index| budget.dtype.round(tensor.value(index)))
+        };
         let given = self.published.iter().any(|known| {
             known.step == step
                 && matches!(&known.what, PublishedAnswer::Tensor { tensor, .. } if tensor == name)
         });
         // Of a weight of zeros, the bias or zeros are what is to come.
-        let weight = TensorName::new(name.layer.as_str(), Observable::Weight);
-        let weight = self.expected.steps[step].tensor(&weight);
+        let weight = self.expected.steps[step].of(&name.layer, Observable::Weight);
         let no_weight = weight.is_some_and(|weight| weight.values().iter().all(|&value| value == 0.0));
         let meant = given || (no_weight && matches!(name.tensor, Observable::Output | Observable::GradInput));
-        let passing = idle.filter(|(_, tensor)| would_pass(tensor)).collect();
+        let passing = idle.into_iter().filter(|(idle, tensor)| would_pass(*idle, tensor));
+        let passing = passing.map(|(idle, tensor)| (idle, tensor.cast(budget.dtype))).collect();
         Power { name: name.clone(), passing, judged, meant }
     }
 
     /// What comes into each layer in a forward or a backward.
-    fn incoming(&mut self, step: usize, action: Option<&'r Action>) -> HashMap<String, Tensor> {
+    fn incoming(&mut self, step: usize, action: Option<&'r Action>) -> Incoming<'r> {
         let exact = &self.expected.steps[step];
-        let (first, given, order): (&Tensor, _, Vec<&str>) = match action {
+        let (first, given, order): (&'r Tensor, _, Vec<&'r str>) = match action {
             Some(Action::Forward { at, input, .. }) => {
                 let paths = self.request.layers.iter().map(|layer| layer.path.as_str());
                 self.run = paths.filter(|path| is_within(at, path)).collect();
@@ -388,14 +392,14 @@ impl<'r> Reader<'r> {
             Some(Action::Backward { grad, .. }) => {
                 (grad, Observable::GradInput, self.run.iter().rev().copied().collect())
             }
-            _ => return HashMap::new(),
+            _ => return Vec::new(),
         };
-        let mut incoming = HashMap::new();
+        let mut incoming = Vec::new();
         let mut next = Some(first);
         for path in order {
             let Some(tensor) = next else { break };
-            incoming.insert(path.to_owned(), tensor.clone());
-            next = exact.tensor(&TensorName::new(path, given));
+            incoming.push((path, tensor));
+            next = exact.of(path, given);
         }
         incoming
     }
@@ -406,34 +410,34 @@ impl<'r> Reader<'r> {
         step: usize,
         name: &TensorName,
         exact: &Tensor,
-        incoming: &HashMap<String, Tensor>,
-    ) -> Option<Vec<(Idle, Tensor)>> {
-        let zeros = (Idle::Zeros, Tensor::full(exact.dtype(), exact.shape(), 0.0));
+        incoming: &Incoming<'r>,
+    ) -> Option<Vec<(Idle, Cow<'r, Tensor>)>> {
+        let zeros = (Idle::Zeros, Cow::Owned(Tensor::full(exact.dtype(), exact.shape(), 0.0)));
         if !is_of_the_step(name.tensor) {
             let Some(before) = step.checked_sub(1).map(|before| &self.expected.steps[before]) else {
                 return Some(vec![zeros]);
             };
             let known = before.tensor(name)?;
             let moved = known != exact || self.is_due(step, name, before);
-            return moved.then(|| vec![(Idle::Unchanged, known.clone())]);
+            return moved.then(|| vec![(Idle::Unchanged, Cow::Borrowed(known))]);
         }
         let mut idle = vec![zeros];
-        let incoming = incoming.get(&name.layer).filter(|incoming| incoming.shape() == exact.shape());
+        let incoming = into_layer(incoming, &name.layer).filter(|incoming| incoming.shape() == exact.shape());
         match name.tensor {
             Observable::Output => {
-                idle.extend(incoming.map(|input| (Idle::Input, input.clone())));
-                idle.extend(self.bias_alone(step, name, exact).map(|bias| (Idle::Bias, bias)));
+                idle.extend(incoming.map(|input| (Idle::Input, Cow::Borrowed(input))));
+                idle.extend(self.bias_alone(step, name, exact).map(|bias| (Idle::Bias, Cow::Owned(bias))));
             }
-            Observable::GradInput => idle.extend(incoming.map(|grad| (Idle::Gradient, grad.clone()))),
+            Observable::GradInput => idle.extend(incoming.map(|grad| (Idle::Gradient, Cow::Borrowed(grad)))),
             _ => {}
         }
         Some(idle)
     }
 
     /// Whether training has gone through the layer in this step, and is to move this tensor.
-    fn is_due(&self, step: usize, name: &TensorName, before: &StepAnswer) -> bool {
-        let counter = TensorName::new(name.layer.as_str(), Observable::NumBatchesTracked);
-        let counted = before.tensor(&counter) != self.expected.steps[step].tensor(&counter);
+    fn is_due(&self, step: usize, name: &TensorName, before: &'r StepAnswer) -> bool {
+        let counter = |answer: &'r StepAnswer| answer.of(&name.layer, Observable::NumBatchesTracked);
+        let counted = counter(before) != counter(&self.expected.steps[step]);
         let moves = self
             .request
             .layers
@@ -448,8 +452,7 @@ impl<'r> Reader<'r> {
 
     /// The bias for every element of its channel.
     fn bias_alone(&self, step: usize, name: &TensorName, exact: &Tensor) -> Option<Tensor> {
-        let state = |tensor| self.expected.steps[step].tensor(&TensorName::new(name.layer.as_str(), tensor));
-        let bias = state(Observable::Bias)?.values();
+        let bias = self.expected.steps[step].of(&name.layer, Observable::Bias)?.values();
         // Of no bias they are zeros.
         if bias.iter().all(|&value| value == 0.0) {
             return None;

@@ -51,7 +51,7 @@ impl StepAnswer {
 
     /// A tensor of the layer at a path.
     pub fn of(&self, layer: &str, tensor: Observable) -> Option<&Tensor> {
-        let found = self.tensors.iter().find(|(name, _)| name.tensor == tensor && name.layer == layer);
+        let found = self.tensors.iter().find(|(name, _)| name.is(layer, tensor));
         found.map(|(_, tensor)| tensor)
     }
 }

@@ -4,7 +4,7 @@ use bn_api::DType;
 
 use super::Accuracy;
 use super::constants::{self, Constants};
-use super::losses::{largest_run, largest_run_of_all};
+use super::losses::Walk;
 
 /// The roundings that an answer may contain.
 #[derive(Debug, Clone, Copy)]
@@ -77,12 +77,18 @@ impl Arithmetic {
         if self.sums_exactly(terms) {
             return 0.0;
         }
+        self.sum_that_rounds(terms)
+    }
+
+    /// The same of terms of which not every partial sum is a number of the arithmetic.
+    fn sum_that_rounds(self, terms: &[f64]) -> f64 {
         let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
         // Coarse data are multiples of one number, and so is what is made of them in another way than here; all of it ends
         // in the same few bits. (Of 4,096 numbers of bf16 about 1, held in f64, the squares added one after the other
         // are off by 970 roundings, a quarter of n.)
         let coarse = if self.coarse_data { 0.5 * terms.len() as f64 * self.u } else { 0.0 };
-        let drift = (self.constants.sum_drift * self.drift(terms, magnitudes)).max(coarse);
+        let counts = self.constants.sum_drift;
+        let drift = if counts == 0.0 { 0.0 } else { counts * self.drift(terms, magnitudes) }.max(coarse);
         self.with_drift(terms.len(), drift)
     }
 
@@ -141,85 +147,65 @@ impl Arithmetic {
         let sum = terms.iter().sum::<f64>().abs();
         let passes_once = sum * 4.0 > magnitudes;
         let detour = magnitudes / sum;
+        let mut walk = Walk::over(terms);
         let mut lost = 0.0_f64;
         // On a grid that is finer by more than √n no more is lost than by chance, though every term be rounded by half
         // of it.
         for halvings in 0..=block.ilog2() / 2 {
             let from = below / f64::from(halvings).exp2();
-            let grid = 2.0 * self.u * from;
-            // Half way between two multiples it is the partial sum that decides, in step or not.
-            let up = |term: &f64| (term / grid + 0.5).floor() * grid - term;
-            let down = |term: &f64| (term / grid - 0.5).ceil() * grid - term;
-            let losses = |term: &f64| [up(term), down(term)];
-            let run = if passes_once {
-                let reach = detour * if halvings == 0 { largest - from } else { from };
-                largest_run(terms.iter().map(|term| (term.abs(), losses(term))), reach)
+            walk.round_to(2.0 * self.u * from);
+            if passes_once {
+                lost += walk.largest_run(detour * if halvings == 0 { largest - from } else { from });
             } else {
-                largest_run_of_all(terms.iter().map(losses))
-            };
-            lost = if passes_once { lost + run } else { lost.max(run) };
+                lost = lost.max(walk.largest_run_of_all());
+            }
         }
         blocks * lost / magnitudes
     }
 
     /// The error of the mean of these terms in a sound algorithm, relative to the mean of their magnitudes.
     ///
-    /// That of their sum, but for a mean that is kept up to date (Welford 1962). What it moves by is added to it on the
-    /// grid of its own size, and what is lost goes one way where every value moves the mean by as much, as on an even
-    /// slope. It is known by doing it, from the front and from the back.
-    pub fn mean(self, terms: &[f64], mean: f64) -> f64 {
-        let n = terms.len();
-        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
-        let lost = |terms: &[f64]| {
-            let mean = if terms.len() == n { mean } else { terms.iter().sum::<f64>() / terms.len() as f64 };
-            let forwards = self.kept_up_to_date(terms.iter().copied());
-            let backwards = self.kept_up_to_date(terms.iter().rev().copied());
-            (forwards - mean).abs().max((backwards - mean).abs()) * terms.len() as f64
-        };
-        let drift = terms.chunks(constants::SEQUENTIAL).map(lost).sum::<f64>() / magnitudes;
-        let drift = if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 };
-        self.with_drift(terms.len(), drift).max(self.sum(terms))
+    /// That of their sum, but for a mean that is kept up to date (Welford 1962): `drift` is what that loses one way.
+    pub fn mean(self, terms: &[f64], sums_exactly: bool, drift: f64) -> f64 {
+        let sum = if sums_exactly { 0.0 } else { self.sum_that_rounds(terms) };
+        self.with_drift(terms.len(), drift).max(sum)
     }
 
-    /// The error of the variance of these terms where it is kept up to date (Welford 1962), as far as its roundings go
-    /// one way: it is known by doing it, from the front and from the back.
-    pub fn variance(self, terms: &[f64], var: f64) -> f64 {
+    /// What is lost one way where mean and sum of squares are kept up to date (Welford 1962): of the mean, relative to the
+    /// mean of magnitudes, and of the variance.
+    ///
+    /// What the mean moves by is added to it on the grid of its own size, and what is lost goes one way where every value
+    /// moves the mean by as much, as on an even slope. It is known by doing it, from the front and from the back.
+    pub fn welford(self, terms: &[f64], mean: f64, var: f64) -> (f64, f64) {
+        if self.constants.sum_drift == 0.0 {
+            return (0.0, 0.0);
+        }
         let whole = terms.len();
-        let lost = |terms: &[f64]| {
+        let (mut of_mean, mut of_squares) = (0.0, 0.0);
+        for terms in terms.chunks(constants::SEQUENTIAL) {
             let n = terms.len() as f64;
-            let squares = if terms.len() == whole {
-                var * n
+            let (mean, squares) = if terms.len() == whole {
+                (mean, var * n)
             } else {
                 let mean = terms.iter().sum::<f64>() / n;
-                terms.iter().map(|term| (term - mean) * (term - mean)).sum()
+                (mean, terms.iter().map(|term| (term - mean) * (term - mean)).sum())
             };
-            let forwards = self.squares_kept_up_to_date(terms.iter().copied());
-            let backwards = self.squares_kept_up_to_date(terms.iter().rev().copied());
-            (forwards - squares).abs().max((backwards - squares).abs())
-        };
-        let drift = terms.chunks(constants::SEQUENTIAL).map(lost).sum::<f64>() / whole as f64;
-        if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 }
-    }
-
-    /// The sum of the squares of these terms' deviations as Welford has it: s += (x - m)·(x - m'), about the mean
-    /// before and after.
-    fn squares_kept_up_to_date(self, terms: impl Iterator<Item = f64>) -> f64 {
-        let updated = |(mean, squares, count): (f64, f64, f64), term: f64| {
-            let off = self.round(term - mean);
-            let mean = self.round(mean + self.round(off / count));
-            let square = self.round(off * self.round(term - mean));
-            (mean, self.round(squares + square), count + 1.0)
-        };
-        terms.fold((0.0, 0.0, 1.0), updated).1
+            let (mut forwards, mut backwards) = (Welford::default(), Welford::default());
+            for (first, last) in terms.iter().zip(terms.iter().rev()) {
+                forwards = forwards.with(self, *first);
+                backwards = backwards.with(self, *last);
+            }
+            of_mean += (forwards.mean - mean).abs().max((backwards.mean - mean).abs()) * n;
+            of_squares += (forwards.squares - squares).abs().max((backwards.squares - squares).abs());
+        }
+        let magnitudes = terms.iter().map(|term| term.abs()).sum::<f64>();
+        let counted = |drift: f64| if drift.is_finite() { self.constants.sum_drift * drift } else { 0.0 };
+        (counted(of_mean / magnitudes), counted(of_squares / whole as f64))
     }
 
     /// The mean of these terms as Welford has it: m += (x - m)/k.
     fn kept_up_to_date(self, terms: impl Iterator<Item = f64>) -> f64 {
-        let updated = |(mean, count): (f64, f64), term: f64| {
-            let off = self.round(self.round(term - mean) / count);
-            (self.round(mean + off), count + 1.0)
-        };
-        terms.fold((0.0, 1.0), updated).0
+        terms.fold(Welford::default(), |so_far, term| so_far.with(self, term)).mean
     }
 
     /// Whether the mean of these terms, whose sums are exact, comes out exactly of every sound algorithm: of those that
@@ -272,6 +258,27 @@ impl Arithmetic {
     }
 }
 
+/// Mean and sum of squared deviations, kept up to date (Welford 1962): m += (x - m)/k and s += (x - m)·(x - m'), about the
+/// mean before and after.
+#[derive(Clone, Copy, Default)]
+struct Welford {
+    count: f64,
+    mean: f64,
+    squares: f64,
+}
+
+impl Welford {
+    #[inline]
+    fn with(self, arithmetic: Arithmetic, term: f64) -> Self {
+        let round = |number| arithmetic.round(number);
+        let count = self.count + 1.0;
+        let off = round(term - self.mean);
+        let mean = round(self.mean + round(off / count));
+        let square = round(off * round(term - mean));
+        Welford { count, mean, squares: round(self.squares + square) }
+    }
+}
+
 /// The exponent of the largest power of two that a number is a multiple of; nothing of what is 0 or no number.
 fn last_place(number: f64) -> Option<i32> {
     if number == 0.0 || !number.is_finite() {
@@ -286,10 +293,7 @@ fn last_place(number: f64) -> Option<i32> {
 
 /// The terms with equal ones side by side, in the order in which they come first; nothing where hardly any are equal.
 fn equal_together(terms: &[f64]) -> Option<Vec<f64>> {
-    // Of most data hardly any are equal, which numbers that are sorted show sooner than places.
-    let mut sorted = terms.to_vec();
-    sorted.sort_unstable_by(f64::total_cmp);
-    if sorted.chunk_by(|a, b| a == b).count() * 2 > terms.len() {
+    if are_mostly_different(terms) {
         return None;
     }
     let mut by_value: Vec<usize> = (0..terms.len()).collect();
@@ -298,6 +302,33 @@ fn equal_together(terms: &[f64]) -> Option<Vec<f64>> {
     // The sort is stable: a group's first place is its first term's.
     groups.sort_by_key(|group| group[0]);
     Some(groups.into_iter().flatten().map(|place| terms[*place]).collect())
+}
+
+/// Whether there are more than half as many different numbers as terms.
+fn are_mostly_different(terms: &[f64]) -> bool {
+    // A table of the bits of those that have been seen, each at the first free place from where its bits say on.
+    const FREE: u64 = u64::MAX;
+    let places = (terms.len() * 2).next_power_of_two();
+    let mut seen = vec![FREE; places];
+    let mut different = 0;
+    for &term in terms {
+        // Zeros of either sign are equal. What is no number is equal to nothing, and its bits may be those of a free place.
+        let bits = (term + 0.0).to_bits();
+        let mut place = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % places;
+        while !term.is_nan() && seen[place] != FREE && seen[place] != bits {
+            place = (place + 1) % places;
+        }
+        if term.is_nan() || seen[place] == FREE {
+            different += 1;
+            if different * 2 > terms.len() {
+                return true;
+            }
+        }
+        if !term.is_nan() {
+            seen[place] = bits;
+        }
+    }
+    false
 }
 
 /// Whether most terms are as far from the one before as that is from its own: slopes, however often they begin anew.
@@ -316,7 +347,7 @@ fn power_of_two_below(number: f64) -> f64 {
 
 /// Whether a number this far from `value` may be infinite once it is stored.
 pub(crate) fn stored_as_infinite(dtype: DType, value: f64, error: f64) -> bool {
-    value.is_finite() && dtype.round(value.abs() + error).is_infinite()
+    value.is_finite() && dtype.rounds_to_infinity(value.abs() + error)
 }
 
 /// A number and the bound on its error: infinite where a sound answer may be anything, NaN where no answer is a number.
@@ -407,6 +438,24 @@ mod tests {
         let (in_order, every_seventh) = (lost(&terms), lost(&order.collect::<Vec<_>>()));
         assert!(every_seventh > 4.0 * in_order, "{every_seventh} is not much beside {in_order}");
         assert!(every_seventh <= single().sum(&terms), "{every_seventh}");
+    }
+
+    #[test]
+    fn most_terms_are_different_or_not() {
+        let nan = f64::NAN;
+        for (terms, different) in [
+            (vec![], false),
+            (vec![1.0], true),
+            (vec![1.0, 1.0], false),
+            (vec![0.0, -0.0, 0.0, -0.0, 1.0, 2.0], false),
+            (vec![0.0, -0.0, 0.0, 3.0, 1.0, 2.0], true),
+            (vec![nan, nan, nan, 1.0], true),
+            (vec![nan, 1.0, 1.0, 1.0], false),
+        ] {
+            assert_eq!(are_mostly_different(&terms), different, "{terms:?}");
+        }
+        let steps = |n: i32| (0..1000).map(|k| f64::from(k % n)).collect::<Vec<_>>();
+        assert!(!are_mostly_different(&steps(500)) && are_mostly_different(&steps(501)));
     }
 
     #[test]

@@ -16,6 +16,20 @@ struct Sums {
     dy_xhat: Bounded,
 }
 
+/// Their means.
+struct Means {
+    dy: Bounded,
+    dy_xhat: Bounded,
+}
+
+impl Means {
+    fn of(sums: &Sums, values: usize) -> Self {
+        let mean =
+            |sum: Bounded| Bounded { value: sum.value / values as f64, error: sum.error / values as f64 };
+        Means { dy: mean(sums.dy), dy_xhat: mean(sums.dy_xhat) }
+    }
+}
+
 /// Adds the errors of one backward to what has accumulated in the state and the pass. Gives the gradient with respect
 /// to the input, that of this backward alone, as it is stored.
 pub(crate) fn go_back(
@@ -26,7 +40,8 @@ pub(crate) fn go_back(
     after: View<'_>,
 ) -> Vec<Bounded> {
     let sums: Vec<Sums> = (0..pass.layout.count).map(|channel| sums(pass, dy, channel)).collect();
-    let own: Vec<Bounded> = (0..dy.len()).map(|index| grad_input(pass, &sums, dy, index)).collect();
+    let means: Vec<Means> = sums.iter().map(|sums| Means::of(sums, pass.layout.values)).collect();
+    let own: Vec<Bounded> = (0..dy.len()).map(|index| grad_input(pass, &means, dy[index], index)).collect();
     let (dtype, constants) = (pass.dtype, pass.arithmetic.constants);
     if let Some(total) = after.tensor(Observable::GradInput) {
         let total = total.values();
@@ -124,16 +139,13 @@ fn sums(pass: &Pass, dy: &[Bounded], channel: usize) -> Sums {
 
 /// One element of gamma·invstd·(dy - mean(dy) - xhat·mean(dy·xhat)), or of gamma·invstd·dy where the statistics
 /// are constants.
-fn grad_input(pass: &Pass, sums: &[Sums], dy: &[Bounded], index: usize) -> Bounded {
+fn grad_input(pass: &Pass, means: &[Means], of_dy: Bounded, index: usize) -> Bounded {
     let (number, channel) = pass.channel_of(index);
     let (gamma, gamma_error) = pass.gamma[number];
-    let of_dy = dy[index];
     let Bounded { value: dy, error: dy_error } = of_dy;
     let (bracket, terms) = if pass.use_batch_stats {
-        let n = pass.layout.values as f64;
         let (xhat, xhat_error) = pass.xhat(index);
-        let mean = |sum: Bounded| Bounded { value: sum.value / n, error: sum.error / n };
-        let (mean_dy, mean_dy_xhat) = (mean(sums[number].dy), mean(sums[number].dy_xhat));
+        let Means { dy: mean_dy, dy_xhat: mean_dy_xhat } = means[number];
         let bracket = dy - mean_dy.value - xhat * mean_dy_xhat.value;
         let terms = dy.abs() + mean_dy.value.abs() + (xhat * mean_dy_xhat.value).abs();
         // Of the product of xhat and its mean with dy both factors may be off; where the exact ones are 0, as in
@@ -156,10 +168,10 @@ fn grad_input(pass: &Pass, sums: &[Sums], dy: &[Bounded], index: usize) -> Bound
     // below the normal numbers then is multiplied by the third.
     let invstd = channel.invstd;
     let (largest, underflow) = {
-        let pairs = [gamma.abs() * invstd, gamma.abs() * terms, invstd * terms];
         // In training the bracket may be of sums, n·dy - Σ dy - x̂·Σ dy·x̂, and be divided by n at the end.
         let of_sums = if pass.use_batch_stats { pass.layout.values as f64 * terms } else { terms };
-        let largest = pairs.into_iter().chain([of_sums, scale * terms]).fold(0.0, f64::max);
+        let all = [gamma.abs() * invstd, gamma.abs() * terms, invstd * terms, of_sums, scale * terms];
+        let largest = all.into_iter().fold(0.0, f64::max);
         (largest, pass.arithmetic.tiny * (terms + gamma.abs() + invstd + scale))
     };
     // Gamma and the bracket may both be off: where the exact bracket is 0 the product of the errors is all.

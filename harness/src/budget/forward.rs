@@ -30,6 +30,8 @@ pub(crate) struct Pass {
     /// The input's type in PyTorch.
     pub dtype: DType,
     pub layout: Channels,
+    /// The channel of each element.
+    numbers: Vec<u32>,
     pub use_batch_stats: bool,
     channels: Vec<Channel>,
     /// Weight and its error at the time of the forward.
@@ -100,6 +102,7 @@ impl Pass {
                 None => (1.0, 0.0),
             })
             .collect();
+        let numbers = layout.of_elements(values.len());
         let mut pass = Pass {
             arithmetic,
             grad_input: vec![0.0; values.len()],
@@ -109,6 +112,7 @@ impl Pass {
             xhat: Vec::new(),
             dtype,
             layout,
+            numbers,
             use_batch_stats,
             channels,
             gamma,
@@ -131,7 +135,7 @@ impl Pass {
     }
 
     pub fn channel_of(&self, index: usize) -> (usize, &Channel) {
-        let channel = self.layout.channel_of(index);
+        let channel = self.numbers[index] as usize;
         (channel, &self.channels[channel])
     }
 
@@ -318,7 +322,9 @@ impl Channel {
         let left = mean_about(mean);
         let var = squares.iter().sum::<f64>() / n - left * left;
         let var = if var < 0.0 { 0.0 } else { var };
-        let exact = arithmetic.sums_exactly(&terms) && arithmetic.means_exactly(&terms, mean);
+        let sums_exactly = arithmetic.sums_exactly(&terms);
+        let exact = sums_exactly && arithmetic.means_exactly(&terms, mean);
+        let (drift_of_mean, drift_of_variance) = arithmetic.welford(&terms, mean, var);
         // The mean of |x| is at most the root of the mean of x².
         let magnitude = mean.hypot(var.sqrt());
         let tiny = arithmetic.tiny * n.sqrt();
@@ -327,7 +333,7 @@ impl Channel {
         let (off, off_on_the_way) = if exact {
             (0.0, arithmetic.u * mean.abs())
         } else {
-            let off = arithmetic.mean(&terms, mean) * magnitude + tiny;
+            let off = arithmetic.mean(&terms, sums_exactly, drift_of_mean) * magnitude + tiny;
             (off, off)
         };
         // Two passes about a mean that is off by δ give var + δ²; the sum itself adds its own error. Deviations from
@@ -335,7 +341,7 @@ impl Channel {
         // added up exactly, a variance that is kept up to date adds up other terms.
         let growth = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
         let var_error = 2.0 * growth * var + 2.0 * off_on_the_way * var.sqrt() + off * off + tiny;
-        let drift = arithmetic.variance(&terms, var) + arithmetic.random(terms.len()) * var;
+        let drift = drift_of_variance + arithmetic.random(terms.len()) * var;
         let var_error = var_error.max(drift);
         // Of finite values even the sums here may overflow, in f64.
         let finite = terms.iter().all(|x| x.is_finite());

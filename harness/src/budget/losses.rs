@@ -1,33 +1,96 @@
 //! What terms that follow each other lose together.
 
-/// The largest magnitude of the sum of the losses of any terms that follow each other and whose magnitudes are together
-/// no larger than `reach`; the larger one for two kinds of losses. Of each term its magnitude and its losses.
-pub(super) fn largest_run(terms: impl ExactSizeIterator<Item = (f64, [f64; 2])>, reach: f64) -> f64 {
-    // The largest difference of two sums from the first term on that are no further apart.
-    let (mut walked, mut lost, mut largest) = (0.0_f64, [0.0_f64; 2], [0.0_f64; 2]);
-    let mut window = Window::with_capacity(1 + terms.len());
-    window.push(walked, lost);
-    for (magnitude, losses) in terms {
-        walked += magnitude;
-        lost = [lost[0] + losses[0], lost[1] + losses[1]];
-        window.push(walked, lost);
-        // One step more: the term that crosses the end of the reach is rounded as well.
-        window.leave(|there| there + reach + magnitude < walked);
-        largest = window.extremes().furthest_from(lost, largest);
-    }
-    largest[0].max(largest[1])
+/// Terms that are added up in their order, on one grid after the other.
+pub(super) struct Walk<'t> {
+    terms: &'t [f64],
+    /// The magnitudes of the terms before each, together.
+    walked: Vec<f64>,
+    /// What is lost of the terms before each: where halves are rounded up, and where they are rounded down.
+    lost: Vec<[f64; 2]>,
+    /// See [`Window`].
+    lower: Vec<Extremes>,
 }
 
-/// The same where all terms are within reach. Of each term its losses.
-pub(super) fn largest_run_of_all(terms: impl Iterator<Item = [f64; 2]>) -> f64 {
-    let (mut lost, mut largest) = ([0.0_f64; 2], [0.0_f64; 2]);
-    let mut extremes = Extremes::of(lost);
-    for losses in terms {
-        lost = [lost[0] + losses[0], lost[1] + losses[1]];
-        extremes = extremes.and(Extremes::of(lost));
-        largest = extremes.furthest_from(lost, largest);
+impl<'t> Walk<'t> {
+    pub fn over(terms: &'t [f64]) -> Self {
+        let places = terms.len() + 1;
+        let mut walked = Vec::with_capacity(places);
+        let mut sum = 0.0;
+        walked.push(sum);
+        walked.extend(terms.iter().map(|term| {
+            sum += term.abs();
+            sum
+        }));
+        Walk { terms, walked, lost: vec![[0.0; 2]; places], lower: Vec::new() }
     }
-    largest[0].max(largest[1])
+
+    /// Rounds each term to a multiple of `grid`. Half way between two multiples it is the partial sum that decides, in
+    /// step or not: up and down are two kinds of losses.
+    pub fn round_to(&mut self, grid: f64) {
+        for (lost, term) in self.lost[1..].iter_mut().zip(self.terms) {
+            let multiple = term / grid;
+            let (up, down) = (floor(multiple + 0.5), -floor(0.5 - multiple));
+            *lost = [up * grid - term, down * grid - term];
+        }
+        let mut sum = [0.0_f64; 2];
+        for lost in &mut self.lost[1..] {
+            sum = [sum[0] + lost[0], sum[1] + lost[1]];
+            *lost = sum;
+        }
+    }
+
+    /// The largest magnitude of the sum of the losses of any terms that follow each other and whose magnitudes are
+    /// together no larger than `reach`; the larger one for two kinds of losses.
+    pub fn largest_run(&mut self, reach: f64) -> f64 {
+        if self.walked.last().is_none_or(|all| *all <= reach) {
+            return self.largest_run_of_all();
+        }
+        // The largest difference of two sums from the first term on that are no further apart.
+        let mut largest = [0.0_f64; 2];
+        self.lower.resize(self.lost.len(), Extremes::NONE);
+        let mut window = Window {
+            lost: &self.lost,
+            lower: &mut self.lower,
+            first: 0,
+            upper: 0,
+            of_upper: Extremes::of(self.lost[0]),
+        };
+        for (number, term) in self.terms.iter().enumerate() {
+            let latest = number + 1;
+            window.push(latest);
+            // One step more: the term that crosses the end of the reach is rounded as well.
+            let (walked, magnitude) = (self.walked[latest], term.abs());
+            let mut first = window.first;
+            while first < latest && self.walked[first] + reach + magnitude < walked {
+                first += 1;
+            }
+            window.leave(first, latest);
+            largest = window.extremes().furthest_from(self.lost[latest], largest);
+        }
+        largest[0].max(largest[1])
+    }
+
+    /// The same where all terms are within reach.
+    pub fn largest_run_of_all(&self) -> f64 {
+        let mut largest = [0.0_f64; 2];
+        let mut extremes = Extremes::of(self.lost[0]);
+        for lost in &self.lost[1..] {
+            extremes = extremes.and(Extremes::of(*lost));
+            largest = extremes.furthest_from(*lost, largest);
+        }
+        largest[0].max(largest[1])
+    }
+}
+
+/// The largest integer that is no larger: what `f64::floor` is, but several at a time on any processor.
+#[inline]
+fn floor(number: f64) -> f64 {
+    /// From here on there is nothing but integers.
+    const INTEGERS: f64 = (1_u64 << 52) as f64;
+    let magnitude = number.abs();
+    let nearest = ((magnitude + INTEGERS) - INTEGERS).copysign(number);
+    let floor = if nearest > number { nearest - 1.0 } else { nearest };
+    if magnitude < INTEGERS { floor } else { number }
 }
 
 /// The least and the greatest of some sums, of either kind.
@@ -38,6 +101,9 @@ struct Extremes {
 }
 
 impl Extremes {
+    /// Those of no sum.
+    const NONE: Self = Extremes { least: [f64::INFINITY; 2], greatest: [f64::NEG_INFINITY; 2] };
+
     fn of(sums: [f64; 2]) -> Self {
         Extremes { least: sums, greatest: sums }
     }
@@ -58,7 +124,7 @@ impl Extremes {
         let furthest = |kind: usize| {
             let below = (sums[kind] - self.least[kind]).abs();
             let above = (sums[kind] - self.greatest[kind]).abs();
-            greater(above, greater(below, largest[kind]))
+            greater(greater(above, below), largest[kind])
         };
         [furthest(0), furthest(1)]
     }
@@ -76,59 +142,38 @@ fn greater(one: f64, other: f64) -> f64 {
 
 /// Sums from the first term on, of which the earliest leave: a queue made of two stacks. Of the lower stack, which the
 /// earliest leave, the extremes from each place to its end are known; of the upper one those of all of it.
-struct Window {
-    /// How far on each of them is, and the sums.
-    sums: Vec<(f64, [f64; 2])>,
+struct Window<'w> {
+    lost: &'w [[f64; 2]],
     /// For those below `upper`: the extremes from there to `upper`.
-    lower: Vec<Extremes>,
+    lower: &'w mut [Extremes],
     first: usize,
     upper: usize,
-    of_upper: Option<Extremes>,
+    of_upper: Extremes,
 }
 
-impl Window {
-    fn with_capacity(capacity: usize) -> Self {
-        let (sums, lower) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
-        Window { sums, lower, first: 0, upper: 0, of_upper: None }
+impl Window<'_> {
+    /// Takes in the sum at the next place.
+    fn push(&mut self, place: usize) {
+        self.of_upper = self.of_upper.and(Extremes::of(self.lost[place]));
     }
 
-    fn push(&mut self, walked: f64, sums: [f64; 2]) {
-        let own = Extremes::of(sums);
-        self.sums.push((walked, sums));
-        self.of_upper = Some(self.of_upper.map_or(own, |upper| upper.and(own)));
-    }
-
-    /// Lets those leave that are out, but not the latest.
-    fn leave(&mut self, is_out: impl Fn(f64) -> bool) {
-        while self.first + 1 < self.sums.len() && is_out(self.sums[self.first].0) {
-            self.first += 1;
+    /// Lets those before `first` leave, which is no later than the latest.
+    fn leave(&mut self, first: usize, latest: usize) {
+        self.first = first;
+        if first > self.upper {
+            // All of the upper stack becomes the lower one.
+            self.upper = latest + 1;
+            let mut from_here = Extremes::NONE;
+            for place in (first..self.upper).rev() {
+                from_here = Extremes::of(self.lost[place]).and(from_here);
+                self.lower[place] = from_here;
+            }
+            self.of_upper = Extremes::NONE;
         }
-        if self.first > self.upper {
-            self.turn_over();
-        }
-    }
-
-    /// Makes all of the upper stack the lower one.
-    fn turn_over(&mut self) {
-        self.upper = self.sums.len();
-        self.lower.resize(self.upper, Extremes::of([0.0; 2]));
-        let mut from_here: Option<Extremes> = None;
-        for place in (self.first..self.upper).rev() {
-            let own = Extremes::of(self.sums[place].1);
-            let extremes = from_here.map_or(own, |later| own.and(later));
-            self.lower[place] = extremes;
-            from_here = Some(extremes);
-        }
-        self.of_upper = None;
     }
 
     fn extremes(&self) -> Extremes {
-        let lower = (self.first < self.upper).then(|| self.lower[self.first]);
-        match (lower, self.of_upper) {
-            (Some(lower), Some(upper)) => lower.and(upper),
-            (Some(one), None) | (None, Some(one)) => one,
-            (None, None) => Extremes::of([f64::NAN; 2]),
-        }
+        if self.first < self.upper { self.lower[self.first].and(self.of_upper) } else { self.of_upper }
     }
 }
 
@@ -137,18 +182,16 @@ mod tests {
     use super::*;
 
     /// By looking at all pairs.
-    fn by_hand(terms: &[(f64, [f64; 2])], reach: f64) -> f64 {
-        let mut sums = vec![(0.0, [0.0; 2])];
+    fn by_hand(walk: &Walk<'_>, reach: f64) -> f64 {
         let mut largest = 0.0_f64;
         let mut first = 0;
-        for &(magnitude, losses) in terms {
-            let (walked, lost) = sums[sums.len() - 1];
-            let (walked, lost) = (walked + magnitude, [lost[0] + losses[0], lost[1] + losses[1]]);
-            sums.push((walked, lost));
-            while first + 1 < sums.len() && sums[first].0 + reach + magnitude < walked {
+        for (number, term) in walk.terms.iter().enumerate() {
+            let latest = number + 1;
+            while first < latest && walk.walked[first] + reach + term.abs() < walk.walked[latest] {
                 first += 1;
             }
-            for (_, other) in &sums[first..] {
+            for other in &walk.lost[first..latest] {
+                let lost = walk.lost[latest];
                 largest = largest.max((lost[0] - other[0]).abs()).max((lost[1] - other[1]).abs());
             }
         }
@@ -163,13 +206,43 @@ mod tests {
             f64::from(state >> 8) / f64::from(1 << 24)
         };
         for length in [0, 1, 2, 3, 10, 100, 333] {
-            let terms: Vec<_> = (0..length).map(|_| (next(), [next() - 0.5, next() - 0.45])).collect();
-            for reach in [0.0, 0.3, 1.0, 7.0, 50.0, f64::INFINITY] {
-                let run = largest_run(terms.iter().copied(), reach);
-                assert_eq!(run, by_hand(&terms, reach), "{length} terms, {reach}");
+            let terms: Vec<f64> = (0..length).map(|_| next() - 0.3).collect();
+            let mut walk = Walk::over(&terms);
+            for grid in [0.5, 0.0625, 1.0 / 1024.0] {
+                walk.round_to(grid);
+                for reach in [0.0, 0.3, 1.0, 7.0, 50.0, f64::INFINITY] {
+                    let run = walk.largest_run(reach);
+                    assert_eq!(run, by_hand(&walk, reach), "{length} terms, {grid}, {reach}");
+                }
+                assert_eq!(walk.largest_run_of_all(), by_hand(&walk, f64::INFINITY), "{length} terms");
             }
-            let all = largest_run_of_all(terms.iter().map(|(_, losses)| *losses));
-            assert_eq!(all, by_hand(&terms, f64::INFINITY), "{length} terms");
         }
+    }
+
+    #[test]
+    fn what_is_lost_is_what_rounding_takes_or_adds() {
+        let terms = [0.25, 0.75, -0.25, 1.1, -1.4, 3.0];
+        let mut walk = Walk::over(&terms);
+        walk.round_to(0.5);
+        let single = |kind: usize| -> Vec<f64> {
+            walk.lost.windows(2).map(|two| two[1][kind] - two[0][kind]).collect()
+        };
+        let near = |due: [f64; 6], got: Vec<f64>| {
+            assert!(due.iter().zip(&got).all(|(due, got)| (due - got).abs() < 1e-15), "{due:?} {got:?}");
+        };
+        near([0.25, 0.25, 0.25, -0.1, -0.1, 0.0], single(0));
+        near([-0.25, -0.25, -0.25, -0.1, -0.1, 0.0], single(1));
+    }
+
+    #[test]
+    fn a_floor_is_a_floor() {
+        let large = (1_u64 << 51) as f64;
+        let numbers = [0.0, 0.3, 0.5, 1.0, 1.5, 2.5, 1e300, large - 0.5, large + 0.5, 2.0 * large + 1.0];
+        for number in numbers.into_iter().chain([f64::INFINITY, f64::MIN_POSITIVE]) {
+            for number in [number, -number, number.next_down(), -number.next_down()] {
+                assert_eq!(floor(number), number.floor(), "{number:e}");
+            }
+        }
+        assert!(floor(f64::NAN).is_nan());
     }
 }

@@ -160,7 +160,7 @@ impl State {
 /// apart. What is exact is rounded the same everywhere, and so is what is too large for the type.
 fn rounded(constants: Constants, dtype: DType, errors: &[f64], values: &[f64]) -> PerChannel {
     let one = |(&error, &value): (&f64, &f64)| {
-        if error == 0.0 || dtype.round((value.abs() - error).max(0.0)).is_infinite() {
+        if error == 0.0 || dtype.rounds_to_infinity((value.abs() - error).max(0.0)) {
             0.0
         } else if error.is_infinite() || stored_as_infinite(dtype, value, error) {
             f64::INFINITY
