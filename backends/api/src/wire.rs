@@ -10,6 +10,7 @@ mod frame;
 mod hello;
 mod limits;
 mod message;
+mod pipes;
 mod process;
 mod serve;
 mod worker;

@@ -1,12 +1,11 @@
 //! What is in a frame: the layout of a safetensors file. The length of a header (8 bytes, little-endian), the header
 //! as JSON, and the bytes of the tensors, one after the other in the order of the header, without gaps.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use bn_cases::{DType, Tensor};
 use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use thiserror::Error;
 
 use super::MAX_FRAME_BYTES;
@@ -65,7 +64,7 @@ pub enum ContainerError {
 /// Puts tensors, and a message that speaks of them, into a frame.
 #[derive(Default)]
 pub(super) struct Packer {
-    entries: String,
+    entries: Vec<u8>,
     data: Vec<u8>,
 }
 
@@ -74,13 +73,16 @@ impl Packer {
     pub fn add(&mut self, name: &str, tensor: &Tensor) {
         let begin = self.data.len();
         self.data.extend_from_slice(tensor.bytes());
-        let (name, shape) = (Value::from(name), Value::from(tensor.shape()));
-        let (dtype, end) = (safetensors_name(tensor.dtype()), self.data.len());
-        // Writing to a string does not fail.
-        let _ = write!(
-            self.entries,
-            ",{name}:{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{begin},{end}]}}"
-        );
+        let end = self.data.len();
+        self.entries.push(b',');
+        put(&mut self.entries, name);
+        self.entries.extend_from_slice(b":{\"dtype\":\"");
+        self.entries.extend_from_slice(safetensors_name(tensor.dtype()).as_bytes());
+        self.entries.extend_from_slice(b"\",\"shape\":");
+        put(&mut self.entries, tensor.shape());
+        self.entries.extend_from_slice(b",\"data_offsets\":");
+        put(&mut self.entries, &[begin, end]);
+        self.entries.push(b'}');
     }
 
     /// The frame, its length in front.
@@ -88,20 +90,30 @@ impl Packer {
     /// # Errors
     /// How many bytes it would have, where those are too many.
     pub fn finish(self, message: &str) -> Result<Vec<u8>, u64> {
-        let message = Value::from(message);
-        let mut header = format!("{{\"{METADATA}\":{{\"bncheck\":{message}}}{}}}", self.entries);
-        // The tensors begin at a multiple of 8.
-        header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
-        let length = 8 + header.len() + self.data.len();
+        let mut metadata = format!("{{\"{METADATA}\":{{\"bncheck\":").into_bytes();
+        put(&mut metadata, message);
+        metadata.push(b'}');
+        // Behind the entries a brace, and then the tensors begin at a multiple of 8.
+        let header = (metadata.len() + self.entries.len() + 1).next_multiple_of(8);
+        let length = 8 + header + self.data.len();
         let limited = u32::try_from(length).ok().filter(|length| *length <= MAX_FRAME_BYTES);
         let limited = limited.ok_or(length as u64)?;
         let mut frame = Vec::with_capacity(4 + length);
         frame.extend_from_slice(&limited.to_le_bytes());
-        frame.extend_from_slice(&(header.len() as u64).to_le_bytes());
-        frame.extend_from_slice(header.as_bytes());
+        frame.extend_from_slice(&(header as u64).to_le_bytes());
+        frame.extend_from_slice(&metadata);
+        frame.extend_from_slice(&self.entries);
+        frame.push(b'}');
+        frame.resize(4 + 8 + header, b' ');
         frame.extend_from_slice(&self.data);
         Ok(frame)
     }
+}
+
+/// Adds a text, or numbers, as JSON.
+fn put(json: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    // Neither a text nor numbers, written to memory, fail.
+    let _ = serde_json::to_writer(json, value);
 }
 
 /// What was in a frame.
@@ -215,16 +227,18 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
         let mut message = None;
         let mut entries: Vec<(String, Entry)> = Vec::new();
-        let mut names = std::collections::HashSet::new();
+        let twice = |name: &str| de::Error::custom(format!("`{name}` stands there twice"));
         while let Some(name) = map.next_key::<String>()? {
-            if !names.insert(name.clone()) {
-                return Err(de::Error::custom(format!("`{name}` stands there twice")));
-            }
-            if name == METADATA {
-                message = Some(map.next_value::<Metadata>()?.bncheck);
-            } else {
+            if name != METADATA {
                 entries.push((name, map.next_value()?));
+            } else if message.replace(map.next_value::<Metadata>()?.bncheck).is_some() {
+                return Err(twice(METADATA));
             }
+        }
+        let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(twice(pair[0]));
         }
         let message = message.ok_or_else(|| de::Error::missing_field(METADATA))?;
         // The order of the keys of an object may be lost; that of the bytes is what counts.

@@ -10,6 +10,9 @@ pub const MAX_FRAME_BYTES: u32 = 1 << 31;
 /// How much of a frame is looked at before the rest is waited for: the length of its header, and the header's brace.
 const BEGINNING: usize = 9;
 
+/// How many bytes of a frame are made room for before they have come.
+const RESERVED: usize = 1 << 16;
+
 /// The shortest frame: the length of its header, and the header `{}`.
 const SHORTEST: u32 = 10;
 
@@ -31,36 +34,55 @@ pub(super) fn read_frame_within(
 ) -> Result<Option<Vec<u8>>, WireError> {
     let mut begun = Vec::with_capacity(4 + BEGINNING);
     if !fill(from, &mut begun, 4)? {
-        return if begun.is_empty() { Ok(None) } else { Err(not_a_frame(&begun)) };
+        return if begun.is_empty() { Ok(None) } else { Err(too_short(&begun)) };
     }
-    let length = u32::from_le_bytes([begun[0], begun[1], begun[2], begun[3]]);
-    if length > MAX_FRAME_BYTES {
-        return Err(text(&begun).unwrap_or(WireError::TooLarge(u64::from(length))));
-    }
-    if length < SHORTEST {
-        return Err(WireError::Mismatch(format!("a frame of {length} bytes is too short for a header")));
-    }
-    if !fill(from, &mut begun, 4 + BEGINNING)? {
-        return Err(not_a_frame(&begun));
-    }
-    // A text that got into the pipe would be taken for the length of a frame of a gigabyte, and waited for.
-    let mut header = [0; 8];
-    header.copy_from_slice(&begun[4..12]);
-    if u64::from_le_bytes(header) > u64::from(length) - 8 && is_text(&begun) {
-        return Err(not_a_frame(&begun));
-    }
-    let largest = largest();
-    if length > largest {
-        return Err(text(&begun).unwrap_or(WireError::LargerThanDue { length, largest }));
-    }
+    length_of(&begun, MAX_FRAME_BYTES)?;
+    fill(from, &mut begun, 4 + BEGINNING)?;
+    let Some(length) = length_of(&begun, largest())? else { return Err(too_short(&begun)) };
     // Grows with what arrives, so that a wrong length does not take memory that no data will fill.
     let mut bytes = begun.split_off(4);
+    bytes.reserve((length as usize).min(RESERVED));
     let rest = u64::from(length) - BEGINNING as u64;
     from.take(rest).read_to_end(&mut bytes)?;
     if bytes.len() < length as usize {
         return Err(WireError::Pipe(ErrorKind::UnexpectedEof.into()));
     }
     Ok(Some(bytes))
+}
+
+/// The length of a frame, of which so much has come, its length in front; nothing where that is too little to say.
+///
+/// # Errors
+/// When it cannot be the beginning of a frame of at most so many bytes.
+pub(super) fn length_of(begun: &[u8], largest: u32) -> Result<Option<u32>, WireError> {
+    let Some(length) = begun.first_chunk().map(|bytes| u32::from_le_bytes(*bytes)) else { return Ok(None) };
+    let begun = &begun[..begun.len().min(4 + BEGINNING)];
+    if length > MAX_FRAME_BYTES {
+        return Err(text(begun).unwrap_or(WireError::TooLarge(u64::from(length))));
+    }
+    if length < SHORTEST {
+        return Err(WireError::Mismatch(format!("a frame of {length} bytes is too short for a header")));
+    }
+    let Some(header) = begun[4..].first_chunk().filter(|_| begun.len() == 4 + BEGINNING) else {
+        return Ok(None);
+    };
+    // A text that got into the pipe would be taken for the length of a frame of a gigabyte, and waited for.
+    if u64::from_le_bytes(*header) > u64::from(length) - 8 && is_text(begun) {
+        return Err(not_a_frame(begun));
+    }
+    if length > largest {
+        return Err(text(begun).unwrap_or(WireError::LargerThanDue { length, largest }));
+    }
+    Ok(Some(length))
+}
+
+/// Why what has come, after which the pipe ended, is no frame.
+pub(super) fn too_short(arrived: &[u8]) -> WireError {
+    if arrived.len() <= 4 + BEGINNING {
+        not_a_frame(arrived)
+    } else {
+        WireError::Pipe(ErrorKind::UnexpectedEof.into())
+    }
 }
 
 /// Reads until `bytes` has `length` bytes; `false` when the pipe ends before.

@@ -58,14 +58,23 @@ impl Message {
     /// The same.
     pub(super) fn decode_timed(frame: &[u8]) -> Result<(Self, Vec<u64>), WireError> {
         let Unpacked { message, tensors } = unpack(frame)?;
-        // Of another version nothing but the number can be expected to be where it is here.
-        if let Ok(Greeting { hello: Version { protocol } }) = serde_json::from_str(&message)
-            && protocol != u64::from(PROTOCOL)
-        {
-            return Err(WireError::Protocol(protocol));
-        }
+        let text = match serde_json::from_str(&message) {
+            Ok(Text::Hello(hello)) if hello.protocol != PROTOCOL => {
+                return Err(WireError::Protocol(u64::from(hello.protocol)));
+            }
+            Ok(text) => text,
+            // Of another version nothing but the number can be expected to be where it is here.
+            Err(error) => {
+                return Err(match serde_json::from_str(&message) {
+                    Ok(Greeting { hello: Version { protocol } }) if protocol != u64::from(PROTOCOL) => {
+                        WireError::Protocol(protocol)
+                    }
+                    _ => error.into(),
+                });
+            }
+        };
         let mut times = Vec::new();
-        let message = match serde_json::from_str(&message)? {
+        let message = match text {
             Text::Hello(hello) => Message::Hello(hello),
             Text::Request(request) => request.read(tensors)?,
             Text::Answer { id, steps, nanos } => {

@@ -1,17 +1,16 @@
-//! One worker process: its pipes, each with a thread of its own, so that nothing it does can hold up the run.
+//! One worker process, from its start to its end.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
-use std::io::{BufReader, Read, Write};
+use std::io::Read;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::frame::read_frame_within;
-use super::{CANNOT_START, MAX_FRAME_BYTES, Stop, WireError, WorkerError};
+use super::pipes::{self, Pipes};
+use super::{CANNOT_START, Stop, WireError, WorkerError};
 
 /// How many of a worker's last lines on standard error are kept for the report of a crash.
 const LAST_WORDS: usize = 20;
@@ -60,12 +59,7 @@ pub(super) enum Silence {
 
 pub(super) struct Process {
     child: Child,
-    /// To the thread that writes its standard input.
-    input: Option<Sender<Vec<u8>>>,
-    /// From the one that reads its standard output.
-    output: Receiver<Result<Vec<u8>, WireError>>,
-    /// How large the next frame may be.
-    largest: Arc<AtomicU32>,
+    pipes: pipes::Chosen,
     last_words: Arc<Mutex<VecDeque<String>>>,
     listener: Option<JoinHandle<()>>,
     /// Whether it is over, and nothing that still comes through its pipes is to be read.
@@ -85,52 +79,22 @@ impl Process {
             .map_err(|error| WorkerError::Start { program: program.to_owned(), error: error.to_string() })?;
         let no_pipe =
             || WorkerError::Start { program: program.to_owned(), error: "it has no pipe".to_owned() };
-        let (input, pipe) = mpsc::channel::<Vec<u8>>();
-        let mut stdin = child.stdin.take().ok_or_else(no_pipe)?;
-        std::thread::spawn(move || {
-            for frame in pipe {
-                // That it does not listen shows in that it does not answer.
-                if stdin.write_all(&frame).and_then(|()| stdin.flush()).is_err() {
-                    return;
-                }
-            }
-        });
-        // A worker that says more than it is asked waits until somebody reads it.
-        let (frames, output) = mpsc::sync_channel(1);
-        let largest = Arc::new(AtomicU32::new(MAX_FRAME_BYTES));
-        let may_have = Arc::clone(&largest);
-        let mut stdout = BufReader::new(child.stdout.take().ok_or_else(no_pipe)?);
+        let stdin = child.stdin.take().ok_or_else(no_pipe)?;
+        let stdout = child.stdout.take().ok_or_else(no_pipe)?;
+        let pipes = pipes::Chosen::new(stdin, stdout)
+            .map_err(|error| WorkerError::Start { program: program.to_owned(), error: error.to_string() })?;
         let over = Arc::new(AtomicBool::new(false));
-        let is_over = Arc::clone(&over);
-        std::thread::spawn(move || {
-            loop {
-                let largest = || may_have.load(Ordering::SeqCst);
-                let frame = read_frame_within(&mut stdout, &largest);
-                let frame = frame.and_then(|frame| frame.ok_or(WireError::Closed));
-                let is_last = frame.is_err();
-                if frames.send(frame).is_err() || is_last {
-                    break;
-                }
-            }
-            // A pipe that nobody reads would end it, which would look like a crash of its own.
-            let mut bytes = [0; 1 << 13];
-            while !is_over.load(Ordering::SeqCst) && !matches!(stdout.read(&mut bytes), Ok(0) | Err(_)) {}
-        });
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let heard = Arc::clone(&last_words);
         let stderr = child.stderr.take().ok_or_else(no_pipe)?;
         let is_over = Arc::clone(&over);
         let listener = Some(std::thread::spawn(move || listen(stderr, &heard, &is_over)));
-        let input = Some(input);
-        Ok(Process { child, input, output, largest, last_words, listener, over })
+        Ok(Process { child, pipes, last_words, listener, over })
     }
 
     /// Sends a frame, the answer to which may have so many bytes. Whether it arrives shows in the answer.
-    pub fn send(&self, frame: Vec<u8>, largest_answer: u32) {
-        self.largest.store(largest_answer, Ordering::SeqCst);
-        if let Some(input) = &self.input {
-            let _ = input.send(frame);
-        }
+    pub fn send(&mut self, frame: Vec<u8>, largest_answer: u32) {
+        self.pipes.send(frame, largest_answer);
     }
 
     /// The most memory that it has held so far, in bytes, where the system says it.
@@ -139,8 +103,8 @@ impl Process {
     }
 
     /// What it has said, or how its output ended, without being asked.
-    pub fn unasked(&self) -> Option<Result<Vec<u8>, WireError>> {
-        self.output.try_recv().ok()
+    pub fn unasked(&mut self) -> Option<Result<Vec<u8>, WireError>> {
+        self.pipes.unasked()
     }
 
     /// Waits for the next frame, as long as there is a process that may send it.
@@ -152,12 +116,11 @@ impl Process {
         let mut ended = None;
         loop {
             let rest = limit.saturating_sub(asked.elapsed());
-            match self.output.recv_timeout(rest.min(LOOK_UP)) {
-                Ok(frame) => return frame.map_err(Silence::Wire),
-                Err(RecvTimeoutError::Disconnected) => return Err(Silence::Wire(WireError::Closed)),
-                Err(RecvTimeoutError::Timeout) if stop.is_now() => return Err(Silence::Stopped),
-                Err(RecvTimeoutError::Timeout) if rest <= LOOK_UP => return Err(Silence::Late),
-                Err(RecvTimeoutError::Timeout) => {}
+            match self.pipes.wait(rest.min(LOOK_UP)) {
+                Some(frame) => return frame.map_err(Silence::Wire),
+                None if stop.is_now() => return Err(Silence::Stopped),
+                None if rest <= LOOK_UP => return Err(Silence::Late),
+                None => {}
             }
             // A process that it has started may hold its output open; what it said itself has come soon.
             if self.has_ended() && ended.get_or_insert_with(Instant::now).elapsed() > REST {
@@ -171,7 +134,7 @@ impl Process {
     /// # Errors
     /// What it says instead of ending quietly.
     pub fn farewell(mut self) -> Result<(), WireError> {
-        self.input = None;
+        self.pipes.end_input();
         match self.receive(FAREWELL, &Stop::default()) {
             Ok(frame) => Err(WireError::Unasked { length: frame.len() }),
             Err(Silence::Wire(WireError::Closed) | Silence::Late | Silence::Stopped) => Ok(()),
@@ -191,7 +154,8 @@ impl Process {
     }
 
     fn post_mortem(mut self, error: &dyn Display, patience: Duration) -> Obituary {
-        self.input = None;
+        self.pipes.end_input();
+        self.pipes.drain(&self.over);
         let by_itself = within(patience, || self.has_ended().then_some(())).is_some();
         let status = self.end().filter(|_| by_itself);
         let how = match status {
@@ -241,8 +205,9 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         // The end of its input ends a healthy worker; wait for it, so that none is left behind.
-        self.input = None;
+        self.pipes.end_input();
         if !self.over.load(Ordering::SeqCst) {
+            self.pipes.drain(&self.over);
             within(FAREWELL, || self.has_ended().then_some(()));
             self.end();
             self.over.store(true, Ordering::SeqCst);

@@ -1,10 +1,16 @@
 //! A worker's end of the pipe.
 
+#[cfg(unix)]
+use std::io::BufReader;
 use std::io::{Read, Write};
 
 use super::message::{encode_answer, encode_hello};
 use super::{Hello, Message, WireError, read_frame};
 use crate::Responder;
+
+/// How many bytes are read at once: what a pipe holds.
+#[cfg(unix)]
+const BUFFER: usize = 1 << 16;
 
 /// Serves a backend on standard input and output until the input ends: a worker's whole life. Whatever else the program
 /// prints has to go to standard error.
@@ -12,6 +18,17 @@ use crate::Responder;
 /// # Errors
 /// When a pipe fails or a frame is not a request.
 pub fn serve(responder: &mut dyn Responder) -> Result<(), WireError> {
+    #[cfg(unix)]
+    {
+        use std::fs::File;
+        use std::os::fd::AsFd;
+        // Standard output as Rust has it writes a frame in two parts where there is a line feed among its bytes, and the other
+        // end of the pipe is woken twice.
+        let input = File::from(std::io::stdin().as_fd().try_clone_to_owned()?);
+        let mut output = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+        serve_on(&mut BufReader::with_capacity(BUFFER, input), &mut output, responder)
+    }
+    #[cfg(not(unix))]
     serve_on(&mut std::io::stdin().lock(), &mut std::io::stdout().lock(), responder)
 }
 
