@@ -20,6 +20,7 @@
 #include <algorithm>
 #include <any>
 #include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
@@ -66,6 +67,70 @@ class FrameError : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
 };
+
+// ----------------------------------------------------------------------------------------------------------- times
+
+namespace detail {
+
+// How long a backend's own code takes over a step, in nanoseconds: what an answer says in `nanos`.
+class Clock {
+public:
+    static Clock& here() {
+        static thread_local Clock clock;
+        return clock;
+    }
+
+    // A call of a backend's code, which counts but where parts of it are measured by themselves.
+    template <class Do>
+    decltype(auto) calling(Do&& call) {
+        const Lap lap{whole_};
+        return std::forward<Do>(call)();
+    }
+
+    template <class Do>
+    decltype(auto) computing(Do&& part) {
+        has_parts_ = true;
+        const Lap lap{parts_};
+        return std::forward<Do>(part)();
+    }
+
+    // What was measured since this was last asked.
+    std::uint64_t take() {
+        const Time taken = has_parts_ ? parts_ : whole_;
+        *this = Clock();
+        return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(taken).count());
+    }
+
+private:
+    using Time = std::chrono::steady_clock::duration;
+
+    // Adds the time that it lives to another; also where it ends by an exception.
+    struct Lap {
+        Time& sum;
+        std::chrono::steady_clock::time_point since = std::chrono::steady_clock::now();
+
+        ~Lap() { sum += std::chrono::steady_clock::now() - since; }
+    };
+
+    Time whole_{}, parts_{};
+    bool has_parts_ = false;
+};
+
+// Makes a call of a backend's code, which counts.
+template <class Do>
+decltype(auto) calling(Do&& call) {
+    return Clock::here().calling(std::forward<Do>(call));
+}
+
+}  // namespace detail
+
+// Does a part of a layer's work that counts as its arithmetic, for `bncheck bench`, and gives what it gives: a call of the
+// library that is judged, with tensors that are its own already. Where a step has such parts, nothing else of it counts;
+// where it has none, all that is called of the layer does.
+template <class Do>
+decltype(auto) computing(Do&& part) {
+    return detail::Clock::here().computing(std::forward<Do>(part));
+}
 
 // --------------------------------------------------------------------------------------------------------- tensors
 
@@ -1149,7 +1214,7 @@ public:
         if (!x.empty()) {
             Forward call{x, handed[WEIGHT], handed[BIAS], has_running ? handed[RUNNING_MEAN] : nullptr,
                          has_running ? handed[RUNNING_VAR] : nullptr, use_batch_stats, factor, eps_, {}, {}};
-            Output given = kernel_.forward(call);
+            Output given = calling([&] { return kernel_.forward(call); });
             if (use_batch_stats && has_running) {
                 move(RUNNING_MEAN, std::move(call.new_running_mean));
                 move(RUNNING_VAR, std::move(call.new_running_var));
@@ -1187,7 +1252,7 @@ public:
             given.input = std::vector<double>(grad_output.size());
             given.weight = given.bias = std::vector<double>(features_);
         } else {
-            given = kernel_.backward(graph_->saved, grad_output, wanted);
+            given = calling([&] { return kernel_.backward(graph_->saved, grad_output, wanted); });
         }
         const auto of = [](std::optional<Numbers>& numbers, const char* name) {
             if (!numbers) throw std::logic_error(std::string(name) + " was asked for and is not there");
@@ -1422,6 +1487,36 @@ inline std::string joined(const std::vector<std::string>& names) {
     return text;
 }
 
+// A backend's own layer, of which all calls are measured but those that read it.
+class MeasuredLayer final : public Layer {
+public:
+    explicit MeasuredLayer(std::unique_ptr<Layer> layer) : layer_(std::move(layer)) {}
+
+    void set_training(bool training) override { calling([&] { layer_->set_training(training); }); }
+    std::pair<Tensor, bool> forward(const Tensor& x, bool requires_grad, bool no_grad) override {
+        return calling([&] { return layer_->forward(x, requires_grad, no_grad); });
+    }
+    std::optional<Tensor> backward(const Tensor& grad_output) override {
+        return calling([&] { return layer_->backward(grad_output); });
+    }
+    ParameterGradients gradients() const override { return layer_->gradients(); }
+    void zero_grad() override { calling([&] { layer_->zero_grad(); }); }
+    void sgd(double lr) override { calling([&] { layer_->sgd(lr); }); }
+    LayerState state() const override { return layer_->state(); }
+    void reset_running_stats() override { calling([&] { layer_->reset_running_stats(); }); }
+    void set(const Setting& setting) override { calling([&] { layer_->set(setting); }); }
+    void set_requires_grad(const std::string& name, bool required) override {
+        calling([&] { layer_->set_requires_grad(name, required); });
+    }
+    void cast(const std::vector<std::string>& names, DType to) override { calling([&] { layer_->cast(names, to); }); }
+    Loaded load_state(const std::map<std::string, Tensor>& entries, std::int64_t version) override {
+        return calling([&] { return layer_->load_state(entries, version); });
+    }
+
+private:
+    std::unique_ptr<Layer> layer_;
+};
+
 // A request's layers, in the order in which a forward runs them, taken through its steps.
 class Model {
 public:
@@ -1429,7 +1524,7 @@ public:
         for (const auto& [name, tensor] : tensors) tensors_.emplace(name, &tensor);
         for (const auto& layer : layers.as_list()) {
             const LayerConfig config = config_of(layer);
-            leaves_.push_back({config.path, backend.create(config), {}, {}});
+            leaves_.push_back({config.path, made(backend, config), {}, {}});
         }
     }
 
@@ -1508,6 +1603,13 @@ private:
 
     std::optional<Tensor> tensor_of(const Json& name) const {
         return name.is_null() ? std::nullopt : std::optional(tensor_called(name.as_string()));
+    }
+
+    static std::unique_ptr<Layer> made(Backend& backend, const LayerConfig& config) {
+        std::unique_ptr<Layer> layer = calling([&] { return backend.create(config); });
+        // Of the module's rules around a kernel only the kernel is measured, where it is called.
+        if (dynamic_cast<const ModuleLayer*>(layer.get())) return layer;
+        return std::make_unique<MeasuredLayer>(std::move(layer));
     }
 
     LayerConfig config_of(const Json& layer) const {
@@ -1726,12 +1828,14 @@ inline Json described(Backend& backend, const std::exception& error) {
     return Json::Object{{"class", *error_class}, {"message", std::string(error.what())}};
 }
 
-// The answers to the new layers and to every step, and their tensors.
+// The answers to the new layers and to every step, what each took of the backend's own code, and their tensors.
 inline Message answer(Backend& backend, const Json& request, const Tensors& tensors) {
     const auto& steps = request.at("steps").as_list();
-    Json::List said;
+    Json::List said, nanos;
     Tensors given;
     std::optional<Model> model;
+    Clock& clock = Clock::here();
+    clock.take();
     // Whatever is thrown is an answer, but what says that there is none.
     const auto attempt = [&](const std::function<void()>& what) -> std::optional<Json> {
         try {
@@ -1752,15 +1856,20 @@ inline Message answer(Backend& backend, const Json& request, const Tensors& tens
         Tensors own;
         if (model) {
             if (number > 0) error = attempt([&] { own = model->act(steps[number - 1]); });
+            nanos.emplace_back(clock.take());
             const auto unseen = attempt([&] {
                 for (auto& tensor : model->state()) own.push_back(std::move(tensor));
             });
             if (!error) error = unseen;
+            // Reading the state belongs to no step.
+            clock.take();
         }
         said.push_back(error ? Json::Object{{"error", *error}} : Json::Object{});
         for (auto& [name, tensor] : own) given.emplace_back(std::to_string(number) + "/" + name, std::move(tensor));
     }
-    return {Json::Object{{"answer", Json::Object{{"id", request.at("id")}, {"steps", std::move(said)}}}}, std::move(given)};
+    Json::Object answer{{"id", request.at("id")}, {"steps", std::move(said)}};
+    if (!nanos.empty()) answer.emplace_back("nanos", std::move(nanos));
+    return {Json::Object{{"answer", std::move(answer)}}, std::move(given)};
 }
 
 }  // namespace detail

@@ -8,12 +8,15 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace bncheck;
@@ -75,10 +78,22 @@ void examples_are_read_and_written_as_they_are(const std::string& folder) {
     }
 }
 
+// An answer without how long it took, which nobody foresees; it has to say that of every entry.
+Message untimed(Message answer) {
+    Json::Object said = answer.json.at("answer").as_object();
+    const auto nanos = std::find_if(said.begin(), said.end(), [](const auto& field) { return field.first == "nanos"; });
+    expect(nanos != said.end() && nanos->second.as_list().size() == answer.json.at("answer").at("steps").as_list().size(),
+           "a time for every entry");
+    if (nanos != said.end()) said.erase(nanos);
+    answer.json = Json::Object{{"answer", std::move(said)}};
+    return answer;
+}
+
 void the_example_is_answered_bit_for_bit(const std::string& folder) {
     PlainBatchNorm backend;
     const Bytes request = read_file(folder + "/request.bin");
-    expect(respond(backend, without_length(request)) == read_file(folder + "/answer.bin"), "the example's answer");
+    const Bytes example = read_file(folder + "/answer.bin");
+    expect(pack(untimed(unpack(without_length(respond(backend, without_length(request)))))) == example, "the example's answer");
     // The same over pipes.
     int in[2], out[2];
     if (::pipe(in) != 0 || ::pipe(out) != 0) throw std::runtime_error("no pipe");
@@ -89,7 +104,7 @@ void the_example_is_answered_bit_for_bit(const std::string& folder) {
     const auto greeting = read_frame(out[0]);
     expect(greeting && unpack(*greeting).json == hello(backend), "the greeting comes first");
     const auto answer = read_frame(out[0]);
-    expect(answer && *answer == without_length(read_file(folder + "/answer.bin")), "then the answer");
+    expect(answer && pack(untimed(unpack(*answer))) == example, "then the answer");
     expect(!read_frame(out[0]), "then nothing");
     ::close(in[0]);
     ::close(out[0]);
@@ -234,6 +249,75 @@ void a_layer_with_its_own_state_is_asked_what_it_has(const std::string& folder) 
     expect(!refused([&] { asked("BatchNorm1d", R"([{"dance":{"at":""}}])"); }).empty(), "no step is called so");
 }
 
+constexpr std::uint64_t LONG = 20'000'000;
+
+void take_at_least(std::uint64_t nanos) { std::this_thread::sleep_for(std::chrono::nanoseconds(nanos)); }
+
+// Takes its time wherever it is asked, and says of its backward which part of it counts.
+class SlowLayer final : public Layer {
+public:
+    void set_training(bool) override {}
+    std::pair<Tensor, bool> forward(const Tensor& x, bool, bool) override {
+        take_at_least(LONG);
+        return {x, true};
+    }
+    std::optional<Tensor> backward(const Tensor& grad_output) override {
+        take_at_least(10 * LONG);
+        return computing([&] { return grad_output; });
+    }
+    ParameterGradients gradients() const override { return {}; }
+    void zero_grad() override {
+        take_at_least(LONG);
+        throw std::runtime_error("it has none");
+    }
+    void sgd(double) override {}
+    LayerState state() const override {
+        computing([] { take_at_least(LONG); });
+        return {};
+    }
+};
+
+class Slow final : public Backend {
+public:
+    std::unique_ptr<Layer> create(const LayerConfig&) override {
+        if (fails) throw LayerError("other", "there is no layer");
+        return std::make_unique<SlowLayer>();
+    }
+    bool fails = false;
+};
+
+void an_answer_says_how_long_the_backend_itself_took(const std::string& folder) {
+    const Message example = unpack(without_length(read_file(folder + "/request.bin")));
+    const auto asked = [&](Backend& backend, const std::string& steps) {
+        std::string text = example.json.dump();
+        const std::size_t begin = text.find("\"steps\":");
+        text.replace(begin, text.size() - begin, "\"steps\":" + steps + "}}");
+        return unpack(without_length(respond(backend, without_length(pack({Json::parse(text), example.tensors}))))).json.at("answer");
+    };
+    const std::string steps = R"([{"train":{"at":""},"modes":[{"training":true,"weight":true,"bias":true}]},)"
+                              R"({"forward":{"at":"","no_grad":false,"input":{"tensor":"steps/3/input","dtype":"f32",)"
+                              R"("layout":"contiguous","requires_grad":true}}},)"
+                              R"({"backward":{"grad":"steps/4/grad","layout":"contiguous"}},{"zero_grad":{"at":""}}])";
+    const auto nanos_of = [&](const Json& answer) {
+        std::vector<std::uint64_t> nanos;
+        for (const Json& one : answer.at("nanos").as_list()) nanos.push_back(one.as_unsigned());
+        return nanos;
+    };
+    PlainBatchNorm kernel;
+    const auto of_kernel = nanos_of(asked(kernel, steps));
+    expect(of_kernel.size() == 5 && of_kernel[1] == 0 && of_kernel[4] == 0, "of a kernel the rules around it do not count");
+    expect(of_kernel[2] > 0 && of_kernel[3] > 0, "what it computes does");
+    Slow slow;
+    const Json answer = asked(slow, steps);
+    const auto of_layer = nanos_of(answer);
+    expect(of_layer[2] >= LONG, "a call of a layer counts");
+    expect(of_layer[3] < 10 * LONG, "but where it measures a part of it");
+    expect(answer.at("steps").as_list()[4].find("error") && of_layer[4] >= LONG, "a step that fails is timed as well");
+    expect(of_layer[1] < LONG, "reading it does not count");
+    slow.fails = true;
+    expect(!asked(slow, steps).find("nanos"), "what has no layer has no times");
+}
+
 // A frame with some bytes changed, cut or put in is a message or refused, and nothing else happens.
 void what_is_broken_breaks_nothing(const std::string& folder) {
     std::mt19937 random(20'150'211);
@@ -361,6 +445,7 @@ int main(int count, char** arguments) {
     what_is_no_frame_is_refused();
     what_is_no_json_is_refused();
     a_layer_with_its_own_state_is_asked_what_it_has(folder);
+    an_answer_says_how_long_the_backend_itself_took(folder);
     what_is_broken_breaks_nothing(folder);
     numbers_are_rounded_once_and_widened_exactly();
     a_tensor_lies_in_memory_as_it_is_asked_to();

@@ -5,8 +5,9 @@ own, and hand it to `serve`. docs/adding-a-backend-in-any-language.md goes throu
 """
 
 from .backend import Backend, Forward, Kernel, Layer, LayerError, Unsupported, Wanted
+from .clock import computing
 from .needs import needs
 from .serve import serve
 from .tensor import Tensor
 
-__all__ = ["Backend", "Forward", "Kernel", "Layer", "LayerError", "Tensor", "Unsupported", "Wanted", "needs", "serve"]
+__all__ = ["Backend", "Forward", "Kernel", "Layer", "LayerError", "Tensor", "Unsupported", "Wanted", "computing", "needs", "serve"]

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from .backend import LayerError
-from .module import COUNTER, PARAMETERS, SLOTS, STATISTICS, accumulated
+from .clock import CLOCK
+from .module import COUNTER, PARAMETERS, SLOTS, STATISTICS, ModuleLayer, accumulated
 from .tensor import Tensor, lay_out
 
 CASTS = {"layer": SLOTS, "parameters": PARAMETERS, "statistics": STATISTICS}
@@ -24,7 +25,7 @@ class Model:
         self.tensors = tensors
         self.unobservable = backend.unobservable
         self.paths = [layer["path"] for layer in layers]
-        self.layers = [backend.create(self._config(layer)) for layer in layers]
+        self.layers = [_made(backend, self._config(layer)) for layer in layers]
         self.modes = [{"training": True, "weight": True, "bias": True} for _ in layers]
         # `.grad` of each layer's latest input.
         self.grad_input = [None] * len(layers)
@@ -189,6 +190,31 @@ class Model:
         """What the names of its entries begin with in the dictionary of the part `at`."""
         below = self.paths[number][len(at) :].lstrip(".")
         return below + "." if below else ""
+
+
+class _Measured:
+    """A backend's own layer, of which all calls are measured but those that read it."""
+
+    def __init__(self, layer):
+        self._layer = layer
+
+    def __getattr__(self, name):
+        method = getattr(self._layer, name)
+        if name in ("state", "gradients"):
+            return method
+
+        def call(*arguments):
+            with CLOCK.calling():
+                return method(*arguments)
+
+        return call
+
+
+def _made(backend, config):
+    with CLOCK.calling():
+        layer = backend.create(config)
+    # Of the module's rules around a kernel only the kernel is measured, where it is called.
+    return layer if isinstance(layer, ModuleLayer) else _Measured(layer)
 
 
 def _named(path, tensor):

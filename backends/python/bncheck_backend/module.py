@@ -8,6 +8,7 @@ import numpy as np
 
 from . import dtypes
 from .backend import Forward, Layer, LayerError, Wanted
+from .clock import CLOCK
 from .tensor import Tensor
 
 PARAMETERS = ("weight", "bias")
@@ -124,7 +125,7 @@ class ModuleLayer(Layer):
             output = Tensor.full(x.shape, 0.0, output_dtype)
         else:
             call = Forward(x, weight, bias, mean, var, use_batch_stats, factor, self.eps)
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), CLOCK.calling():
                 output, saved = self.kernel.forward(call)
             if use_batch_stats and mean is not None and var is not None:
                 self.tensors["running_mean"] = _due(call.running_mean, mean.dtype, mean.shape, "running_mean")
@@ -159,7 +160,7 @@ class ModuleLayer(Layer):
         if grad_output.size == 0:
             new = (np.zeros(graph.shape), np.zeros(self.features), np.zeros(self.features))
         else:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), CLOCK.calling():
                 new = self.kernel.backward(graph.saved, grad_output, wanted)
         for name, grad in zip(PARAMETERS, new[1:]):
             if getattr(wanted, name):

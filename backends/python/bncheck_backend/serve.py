@@ -6,6 +6,7 @@ import traceback
 
 from . import frames
 from .backend import LayerError, Unsupported
+from .clock import CLOCK
 from .model import Model
 
 
@@ -34,11 +35,12 @@ def serve_on(backend, pipe_in, pipe_out):
             reason = backend.unsupported(request)
             if reason:
                 raise Unsupported(reason)
-            steps, tensors = answer(backend, request, tensors)
+            steps, nanos, tensors = answer(backend, request, tensors)
         except Unsupported as why:
             say({"unsupported": {"id": request["id"], "reason": str(why)}})
         else:
-            say({"answer": {"id": request["id"], "steps": steps}}, tensors)
+            said = {"id": request["id"], "steps": steps}
+            say({"answer": {**said, "nanos": nanos} if nanos else said}, tensors)
 
 
 def hello(backend):
@@ -53,15 +55,17 @@ def hello(backend):
 
 
 def answer(backend, request, tensors):
-    """The answers to the new layers and to every step, and their tensors."""
+    """The answers to the new layers and to every step, what each took of the backend's own code in nanoseconds, and their
+    tensors."""
+    CLOCK.take()
     try:
         model = Model(backend, request["layers"], tensors)
     except Unsupported:
         raise
     except Exception as error:  # noqa: BLE001 (whatever a constructor raises is an answer)
         # Without a layer every step fails as the constructor did.
-        return [{"error": _described(backend, error)} for _ in range(len(request["steps"]) + 1)], []
-    steps, named = [], []
+        return [{"error": _described(backend, error)} for _ in range(len(request["steps"]) + 1)], [], []
+    steps, nanos, named = [], [], []
     for number, step in enumerate([None, *request["steps"]]):
         error, given = None, {}
         try:
@@ -70,13 +74,16 @@ def answer(backend, request, tensors):
             raise
         except Exception as raised:  # noqa: BLE001
             error = _described(backend, raised)
+        nanos.append(CLOCK.take())
         try:
             given = {**given, **model.state()}
         except Exception as raised:  # noqa: BLE001
             error = error or _described(backend, raised)
+        # Reading the state belongs to no step.
+        CLOCK.take()
         steps.append({"error": error} if error else {})
         named += [(f"{number}/{name}", tensor) for name, tensor in given.items()]
-    return steps, named
+    return steps, nanos, named
 
 
 def _described(backend, error):

@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from bncheck_backend import Backend, Layer, LayerError, Tensor, Unsupported, needs, serve
+from bncheck_backend import Backend, Layer, LayerError, Tensor, Unsupported, computing, needs, serve
 
 INSTALL = "pip install flax jax"
 jax = needs("jax", backend="flax", install=INSTALL)
@@ -109,11 +109,13 @@ class FlaxLayer(Layer):
         self.go_back = None
         given = (self.module, self.training, to_jax(x), self.variables["params"], self.variables["batch_stats"])
         trained = any(self.trained[name] and self.held(name) is not None for name in PARAMETERS)
-        if no_grad or not (requires_grad or trained):
-            y, moved = apply(*given)
-        else:
-            y, go_back, moved = differentiate(*given)
-            self.go_back = (go_back, y.dtype, requires_grad, dict(self.trained))
+        graph = not no_grad and (requires_grad or trained)
+        with computing():
+            y, *go_back, moved = (differentiate if graph else apply)(*given)
+            # What JAX gives may still be on its way.
+            jax.block_until_ready((y, moved))
+        if graph:
+            self.go_back = (*go_back, y.dtype, requires_grad, dict(self.trained))
         self.variables["batch_stats"] = dict(moved["batch_stats"])
         return from_jax(y), self.go_back is not None
 
@@ -121,7 +123,9 @@ class FlaxLayer(Layer):
         if self.go_back is None:
             raise LayerError("no_graph", "there is no function to go back with")
         go_back, dtype, requires_grad, trained = self.go_back
-        grad_input, new = call(go_back, to_jax(grad_output).astype(dtype))
+        grad_output = to_jax(grad_output).astype(dtype)
+        with computing():
+            grad_input, new = jax.block_until_ready(call(go_back, grad_output))
         for name in PARAMETERS:
             own = PLACES[name][1]
             if own in new and trained[name] and self.trained[name] and self.held(name) is not None:

@@ -12,7 +12,7 @@ import os
 
 import numpy as np
 
-from bncheck_backend import Backend, Layer, LayerError, Tensor, Unsupported, needs, serve
+from bncheck_backend import Backend, Layer, LayerError, Tensor, Unsupported, computing, needs, serve
 
 os.environ["KERAS_BACKEND"] = "jax"
 INSTALL = "pip install keras jax"
@@ -111,11 +111,13 @@ class KerasLayer(Layer):
         statistics = [self.values[name] for name in STATISTICS]
         given = (layer, self.training, to_jax(x), parameters, statistics)
         trained = any(self.trained[name] and name in self.values for name in PARAMETERS)
-        if no_grad or not (requires_grad or trained):
-            y, moved = apply(*given)
-        else:
-            y, go_back, moved = differentiate(*given)
-            self.go_back = (go_back, y.dtype, requires_grad, dict(self.trained))
+        graph = not no_grad and (requires_grad or trained)
+        with computing():
+            y, *go_back, moved = (differentiate if graph else apply)(*given)
+            # What JAX gives may still be on its way.
+            jax.block_until_ready((y, moved))
+        if graph:
+            self.go_back = (*go_back, y.dtype, requires_grad, dict(self.trained))
         self.values.update(zip(STATISTICS, moved))
         return from_jax(y), self.go_back is not None
 
@@ -123,7 +125,9 @@ class KerasLayer(Layer):
         if self.go_back is None:
             raise LayerError("no_graph", "there is no function to go back with")
         go_back, dtype, requires_grad, trained = self.go_back
-        grad_input, new = call(go_back, to_jax(grad_output).astype(dtype))
+        grad_output = to_jax(grad_output).astype(dtype)
+        with computing():
+            grad_input, new = jax.block_until_ready(call(go_back, grad_output))
         for name, grad in zip(PARAMETERS, new):
             if trained[name] and self.trained[name]:
                 self.grads[name] = grad if self.grads[name] is None else self.grads[name] + grad

@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from bncheck_backend import Kernel, LayerError, Tensor, Unsupported, needs, serve
+from bncheck_backend import Kernel, LayerError, Tensor, Unsupported, computing, needs, serve
 
 ort = needs("onnxruntime", backend="onnxruntime", install="pip install onnxruntime onnx")
 onnx = needs("onnx", backend="onnxruntime", install="pip install onnxruntime onnx")
@@ -82,7 +82,9 @@ class OnnxRuntime(Kernel):
         except (raised.Fail, raised.InvalidGraph) as error:
             error_class = "dtype_mismatch" if "Type Error" in str(error) else "other"
             raise LayerError(error_class, str(error)) from error
-        outputs = run(None, {name: tensor.array for name, tensor in zip(INPUTS, given)})
+        arrays = {name: tensor.array for name, tensor in zip(INPUTS, given)}
+        with computing():
+            outputs = run(None, arrays)
         if call.use_batch_stats:
             call.running_mean, call.running_var = outputs[1:]
         return outputs[0], None

@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from bncheck_backend import Backend, Layer, Tensor, needs, serve
+from bncheck_backend import Backend, Layer, Tensor, computing, needs, serve
 
 torch = needs("torch", backend="torch-nn", install="pip install torch==2.11.0")
 
@@ -75,13 +75,15 @@ class TorchLayer(Layer):
 
     def forward(self, x, requires_grad, no_grad):
         self.x = to_torch(x).requires_grad_(requires_grad)
-        with torch.set_grad_enabled(not no_grad):
+        with computing(), torch.set_grad_enabled(not no_grad):
             self.y = self.module(self.x)
         return from_torch(self.y), self.y.requires_grad
 
     def backward(self, grad_output):
         self.x.grad = None
-        self.y.backward(to_torch(grad_output), retain_graph=True)
+        grad_output = to_torch(grad_output)
+        with computing():
+            self.y.backward(grad_output, retain_graph=True)
         return None if self.x.grad is None else from_torch(self.x.grad)
 
     def gradients(self):

@@ -71,7 +71,7 @@ def asked(rows):
 
 class WithoutGradients(unittest.TestCase):
     def test_a_backward_asks_nothing_of_a_kernel_whose_gradients_cannot_be_seen(self):
-        steps, named = answer(Forward(), *asked(2))
+        steps, _, named = answer(Forward(), *asked(2))
         self.assertEqual(steps, [{}, {}, {}])
         names = [name for name, _ in named]
         self.assertIn("1/output", names)

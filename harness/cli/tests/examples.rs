@@ -3,35 +3,12 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
+use common::own::{compiled, succeeds};
 use common::{Run, program, root};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// A program of `backends/cpp`, compiled.
-struct Compiled {
-    _folder: TempDir,
-    path: PathBuf,
-}
-
-#[track_caller]
-fn compiled(source: &str) -> Compiled {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("program");
-    let mut compiler = Command::new(std::env::var_os("CXX").unwrap_or_else(|| "c++".into()));
-    compiler.args(["-O2", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-o"]).arg(&path);
-    succeeds(compiler.arg(root().join("backends/cpp").join(source)));
-    Compiled { path, _folder: folder }
-}
-
-#[track_caller]
-fn succeeds(command: &mut Command) -> Output {
-    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    output
-}
 
 /// The verdicts of a program on the quick cases, which has none that is not as expected.
 #[track_caller]

@@ -6,23 +6,12 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use assert_cmd::assert::OutputAssertExt;
+use common::own::python_path;
 use common::{Ended, bncheck, ended, folder_with, root};
 use serde_json::Value;
 use tempfile::TempDir;
-
-/// What `PYTHONPATH` has to be, by the script that finds or installs numpy; with the examples beside.
-fn python_path() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let setup = Command::new(root().join("backends/python/setup")).output().expect("it can be started");
-        assert!(setup.status.success(), "{}", String::from_utf8_lossy(&setup.stderr));
-        let path = String::from_utf8(setup.stdout).expect("UTF-8");
-        format!("{}:{}", path.trim(), root().join("backends/python/examples").display())
-    })
-}
 
 /// `bncheck run` with the results in a folder of their own.
 struct Run {

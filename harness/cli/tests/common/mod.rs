@@ -1,6 +1,8 @@
 //! How the tests call the real program.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
+pub mod own;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
