@@ -1,102 +1,69 @@
 //! From one written case to many: axes, labels, ids.
 
+use std::sync::Arc;
+
 use crate::format::schema::{PathCheck, check_path};
 use crate::problem::{Problem, Source, did_you_mean};
+use crate::variant::{Axis, Template, Value};
 use crate::yaml::{Entry, Kind, Node};
 
 /// The most cases one written case may expand to.
 pub const MAX_EXPANSION: usize = 100_000;
 
-/// One axis: a field path and the values it takes.
-struct Axis<'n> {
-    entry: &'n Entry,
-    values: Vec<Value<'n>>,
-}
-
-struct Value<'n> {
-    label: String,
-    node: &'n Node,
-}
-
-/// One combination of axis values applied to a case.
-#[derive(Debug, Clone)]
-pub(crate) struct Variant {
-    /// The fields.
-    pub fields: Node,
-    /// Axis name and label, in the order of the file.
-    pub axes: Vec<(String, String)>,
-}
-
-impl Variant {
-    /// `[momentum=0.1,dtype=f32]`, or nothing where there is no axis.
-    pub fn suffix(&self) -> String {
-        if self.axes.is_empty() {
-            return String::new();
-        }
-        let parts: Vec<String> = self.axes.iter().map(|(axis, label)| format!("{axis}={label}")).collect();
-        format!("[{}]", parts.join(","))
-    }
+/// A written case and the numbers of its variants.
+pub(crate) struct Expansion {
+    pub template: Arc<Template>,
+    pub numbers: Vec<usize>,
 }
 
 /// Multiplies `fields` over `matrix`, leaving out what `exclude` names.
 pub(crate) fn expand(
     source: &Source,
-    fields: &Node,
+    fields: Node,
     matrix: Option<&Node>,
     exclude: Option<&Node>,
     problems: &mut Vec<Problem>,
-) -> Vec<Variant> {
+) -> Option<Expansion> {
     let before = problems.len();
     let axes = matrix.map_or_else(Vec::new, |matrix| axes(source, matrix, problems));
     let excluded = exclude.map_or_else(Vec::new, |exclude| exclusions(source, exclude, &axes, problems));
     if problems.len() > before {
-        return Vec::new();
+        return None;
     }
-    let total = axes.iter().try_fold(1usize, |total, axis| total.checked_mul(axis.values.len()));
-    if total.is_none_or(|total| total > MAX_EXPANSION) {
-        let span = matrix.map_or(fields.span, |matrix| matrix.span);
+    let whole = fields.span;
+    let template = Template { fields, axes };
+    let total = template.count();
+    let Some(count) = total.filter(|&count| count <= MAX_EXPANSION) else {
+        let span = matrix.map_or(whole, |matrix| matrix.span);
         problems.push(
             Problem::at(source, span, format!("the matrix expands to {} cases", many(total))).with_help(
                 format!("a case may expand to {MAX_EXPANSION}; split it, or exclude combinations"),
             ),
         );
-        return Vec::new();
-    }
-    let names = axis_names(&axes);
-    let mut variants = Vec::new();
-    for mut number in 0..total.unwrap_or(0) {
-        // The last axis varies fastest, as nested loops would.
-        let mut choice = vec![0; axes.len()];
-        for (place, axis) in choice.iter_mut().zip(&axes).rev() {
-            *place = number % axis.values.len();
-            number /= axis.values.len();
-        }
-        if excluded.iter().any(|rule| rule.iter().all(|&(axis, value)| choice[axis] == value)) {
-            continue;
-        }
-        let mut variant = Variant { fields: fields.clone(), axes: Vec::new() };
-        for ((axis, &index), name) in axes.iter().zip(&choice).zip(&names) {
-            let value = &axis.values[index];
-            if !variant.fields.set(&axis.entry.key, axis.entry.key_span, value.node.clone()) {
-                let message = format!("the matrix path `{}` leads through a value", axis.entry.key);
-                problems.push(Problem::at(source, axis.entry.key_span, message));
-                return Vec::new();
-            }
-            variant.axes.push((name.clone(), value.label.clone()));
-        }
-        variants.push(variant);
-    }
-    if variants.is_empty() {
-        let span = exclude.map_or(fields.span, |exclude| exclude.span);
+        return None;
+    };
+    let is_excluded = |number: usize| {
+        let choice: Vec<usize> = template.choice(number).map(|(_, value)| value).collect();
+        excluded.iter().any(|rule| rule.iter().all(|&(axis, value)| choice[axis] == value))
+    };
+    let numbers: Vec<usize> =
+        (0..count).filter(|&number| excluded.is_empty() || !is_excluded(number)).collect();
+    if numbers.is_empty() {
+        let span = exclude.map_or(whole, |exclude| exclude.span);
         problems.push(
             Problem::at(source, span, "`exclude` leaves no case")
                 .with_help("a case that never runs checks nothing: take it out, or exclude less"),
         );
     }
-    variants
+    Some(Expansion { template: Arc::new(template), numbers })
 }
 
-fn axes<'n>(source: &Source, matrix: &'n Node, problems: &mut Vec<Problem>) -> Vec<Axis<'n>> {
+/// The mistake of an axis whose path cannot be followed in every variant.
+pub(crate) fn leads_through(source: &Source, axis: &Axis) -> Problem {
+    Problem::at(source, axis.span, format!("the matrix path `{}` leads through a value", axis.path))
+}
+
+fn axes(source: &Source, matrix: &Node, problems: &mut Vec<Problem>) -> Vec<Axis> {
     let Kind::Map(entries) = &matrix.kind else {
         problems.push(
             Problem::at(source, matrix.span, format!("expected axes, found {}", matrix.describe()))
@@ -111,7 +78,7 @@ fn axes<'n>(source: &Source, matrix: &'n Node, problems: &mut Vec<Problem>) -> V
         );
     }
     let mut axes = Vec::new();
-    for entry in entries {
+    for entry in entries.iter() {
         if let PathCheck::Unknown { segment, known } = check_path(&entry.key) {
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
             let guess = did_you_mean(&segment, names.iter().copied()).unwrap_or_default();
@@ -124,18 +91,26 @@ fn axes<'n>(source: &Source, matrix: &'n Node, problems: &mut Vec<Problem>) -> V
             continue;
         }
         if let Some(values) = axis_values(source, entry, problems) {
-            axes.push(Axis { entry, values });
+            let (path, name) = (entry.key.clone(), String::new());
+            axes.push(Axis { path, span: entry.key_span, name, values, stride: 1 });
         }
+    }
+    for (axis, name) in axis_names(&axes).into_iter().enumerate() {
+        axes[axis].name = name;
+    }
+    for axis in (1..axes.len()).rev() {
+        // Where this overflows there are too many variants to number.
+        axes[axis - 1].stride = axes[axis].stride.saturating_mul(axes[axis].values.len());
     }
     axes
 }
 
-fn axis_values<'n>(source: &Source, entry: &'n Entry, problems: &mut Vec<Problem>) -> Option<Vec<Value<'n>>> {
+fn axis_values(source: &Source, entry: &Entry, problems: &mut Vec<Problem>) -> Option<Vec<Value>> {
     let axis = &entry.key;
-    let mut values: Vec<Value<'n>> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
     match &entry.value.kind {
         Kind::Seq(items) => {
-            for node in items {
+            for node in items.iter() {
                 let Some(label) = label(node) else {
                     problems.push(
                         Problem::at(
@@ -149,11 +124,11 @@ fn axis_values<'n>(source: &Source, entry: &'n Entry, problems: &mut Vec<Problem
                     );
                     return None;
                 };
-                values.push(Value { label, node });
+                values.push(Value { label, node: node.clone() });
             }
         }
         Kind::Map(labelled) => {
-            for Entry { key, key_span, value } in labelled {
+            for Entry { key, key_span, value } in labelled.iter() {
                 if !is_name(key) {
                     problems.push(
                         Problem::at(source, *key_span, format!("`{key}` cannot be a label"))
@@ -161,7 +136,7 @@ fn axis_values<'n>(source: &Source, entry: &'n Entry, problems: &mut Vec<Problem
                     );
                     return None;
                 }
-                values.push(Value { label: key.clone(), node: value });
+                values.push(Value { label: key.to_string(), node: value.clone() });
             }
         }
         _ => {
@@ -193,7 +168,7 @@ fn axis_values<'n>(source: &Source, entry: &'n Entry, problems: &mut Vec<Problem
 fn exclusions(
     source: &Source,
     exclude: &Node,
-    axes: &[Axis<'_>],
+    axes: &[Axis],
     problems: &mut Vec<Problem>,
 ) -> Vec<Vec<(usize, usize)>> {
     let Kind::Seq(rules) = &exclude.kind else {
@@ -205,7 +180,7 @@ fn exclusions(
         return Vec::new();
     };
     let mut excluded = Vec::new();
-    for rule in rules {
+    for rule in rules.iter() {
         let Kind::Map(entries) = &rule.kind else {
             let message = format!("expected a combination, found {}", rule.describe());
             problems
@@ -213,9 +188,9 @@ fn exclusions(
             continue;
         };
         let mut pairs = Vec::new();
-        for entry in entries {
-            let Some(axis) = axes.iter().position(|axis| axis.entry.key == entry.key) else {
-                let names: Vec<&str> = axes.iter().map(|axis| axis.entry.key.as_str()).collect();
+        for entry in entries.iter() {
+            let Some(axis) = axes.iter().position(|axis| axis.path == entry.key) else {
+                let names: Vec<&str> = axes.iter().map(|axis| &*axis.path).collect();
                 problems.push(
                     Problem::at(
                         source,
@@ -245,15 +220,15 @@ fn exclusions(
 
 /// The last segment of each axis' path (with the one before it where it is a number: `shape.1`), or the whole
 /// path where that is not unique or is another field's path.
-fn axis_names(axes: &[Axis<'_>]) -> Vec<String> {
-    let shorts: Vec<String> = axes.iter().map(|axis| short_name(&axis.entry.key).to_owned()).collect();
+fn axis_names(axes: &[Axis]) -> Vec<String> {
+    let shorts: Vec<String> = axes.iter().map(|axis| short_name(&axis.path).to_owned()).collect();
     axes.iter()
         .zip(&shorts)
         .map(|(axis, name)| {
             let unique = shorts.iter().filter(|other| *other == name).count() == 1;
-            let key = &axis.entry.key;
-            let is_field = name != key && matches!(check_path(name), PathCheck::Known);
-            if unique && !is_field { name.clone() } else { key.clone() }
+            let path = &*axis.path;
+            let is_field = name != path && matches!(check_path(name), PathCheck::Known);
+            if unique && !is_field { name.clone() } else { path.to_owned() }
         })
         .collect()
 }
@@ -274,12 +249,12 @@ fn short_name(path: &str) -> &str {
 fn label(node: &Node) -> Option<String> {
     match &node.kind {
         Kind::Null => Some("null".to_owned()),
-        Kind::Scalar { text, .. } => is_name(text).then(|| text.clone()),
+        Kind::Scalar { text, .. } => is_name(text).then(|| text.to_string()),
         Kind::Seq(items) => {
             let parts: Option<Vec<String>> = items
                 .iter()
                 .map(|item| match &item.kind {
-                    Kind::Scalar { text, .. } => is_name(text).then(|| text.clone()),
+                    Kind::Scalar { text, .. } => is_name(text).then(|| text.to_string()),
                     _ => None,
                 })
                 .collect();

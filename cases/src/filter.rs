@@ -50,7 +50,11 @@ impl Filter {
     /// # Errors
     /// When a term is incomplete or names a field that neither the format nor any case has.
     pub fn parse<'a>(terms: impl IntoIterator<Item = &'a str>, cases: &[&Case]) -> Result<Self, FilterError> {
-        let axes = cases.iter().flat_map(|case| &case.axes).map(|(axis, _)| axis.as_str()).collect();
+        let mut terms = terms.into_iter().peekable();
+        if terms.peek().is_none() {
+            return Ok(Filter::default());
+        }
+        let axes = cases.iter().flat_map(|case| case.axes()).map(|(axis, _)| axis).collect();
         Self::parse_knowing(terms, &axes)
     }
 

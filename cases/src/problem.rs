@@ -23,18 +23,31 @@ pub struct Source {
     pub path: String,
     /// The text.
     pub text: Arc<str>,
+    /// Where each line but the first begins.
+    lines: Arc<[usize]>,
 }
 
 impl Source {
     /// A source from its path and text.
     pub fn new(path: impl Into<String>, text: impl Into<Arc<str>>) -> Self {
-        Source { path: path.into(), text: text.into() }
+        let text: Arc<str> = text.into();
+        let lines = text.match_indices('\n').map(|(newline, _)| newline + 1).collect();
+        Source { path: path.into(), text, lines }
     }
 
     /// The line, counted from 1, that holds byte `offset`.
     pub fn line_of(&self, offset: usize) -> usize {
-        let end = offset.min(self.text.len());
-        self.text.get(..end).unwrap_or(&self.text).matches('\n').count() + 1
+        let end = if self.text.is_char_boundary(offset) { offset } else { self.text.len() };
+        self.lines.partition_point(|&line| line <= end) + 1
+    }
+
+    /// The text from a line on, counted from 1; empty where there are not as many.
+    pub(crate) fn text_from(&self, line: usize) -> &str {
+        let start = match line.checked_sub(2) {
+            None => 0,
+            Some(index) => self.lines.get(index).copied().unwrap_or(self.text.len()),
+        };
+        &self.text[start..]
     }
 }
 

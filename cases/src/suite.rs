@@ -1,5 +1,6 @@
 //! Suites: one file each, and folders of them.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -8,17 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
-use crate::case::{Case, Place, Story};
-use crate::expand::{NAME_HELP, expand, is_name};
+use crate::case::{Action, Case, Layer, Place, Published, Story};
+use crate::expand::{Expansion, NAME_HELP, expand, is_name, leads_through};
 use crate::format::CaseSpec;
 use crate::problem::{Problem, Problems, Source, Span, did_you_mean};
+use crate::recent::Recent;
 use crate::resolve::resolve;
+use crate::variant::{REPLACED_WHOLE, Variant};
 use crate::written::{self, Written};
 use crate::yaml::{Kind, Node, decode, parse, read_source};
-
-/// Fields whose value is replaced as a whole when a case is laid over the defaults: fills are alternatives,
-/// not mappings with fields in common.
-const REPLACED_WHOLE: [&str; 6] = ["fill", "grad", "weight", "bias", "running_mean", "running_var"];
 
 /// The keys of a suite file.
 const KEYS: [&str; 5] = ["suite", "about", "story", "defaults", "cases"];
@@ -27,9 +26,9 @@ const KEYS: [&str; 5] = ["suite", "about", "story", "defaults", "cases"];
 #[derive(Debug, Clone)]
 pub struct Suite {
     /// The suite's name.
-    pub name: String,
+    pub name: Arc<str>,
     /// What it shows.
-    pub about: Option<String>,
+    pub about: Option<Arc<str>>,
     /// The story it tells, where it tells one.
     pub story: Option<Arc<Story>>,
     /// Its cases, expanded, in the order of the file.
@@ -54,8 +53,14 @@ pub fn load(paths: &[PathBuf]) -> Result<Vec<Suite>, Problems> {
         suites.extend(suite);
         problems.extend(found);
     }
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    for suite in &suites {
+        *names.entry(&suite.name).or_default() += 1;
+    }
+    // Ids begin with the suite's name, and within a suite no name is given twice.
+    let shared = suites.iter().filter(|suite| names[&*suite.name] > 1);
     let mut known: HashMap<&str, &Place> = HashMap::new();
-    for case in suites.iter().flat_map(|suite| &suite.cases) {
+    for case in shared.flat_map(|suite| &suite.cases) {
         if let Some(first) = known.insert(&case.id, &case.place)
             && first.file != case.place.file
         {
@@ -87,13 +92,15 @@ pub fn load_str(path: &str, text: &str) -> Result<Suite, Problems> {
 
 /// Reads files, several at a time. Of each, in their order, its suite and what is wrong with it.
 fn read_all(files: &[PathBuf]) -> Vec<(Option<Suite>, Vec<Problem>)> {
+    // The largest first, so that none is begun when the others are nearly done.
+    let mut order: Vec<usize> = (0..files.len()).collect();
+    order.sort_by_key(|&number| Reverse(std::fs::metadata(&files[number]).map_or(0, |file| file.len())));
     let next = AtomicUsize::new(0);
     let read_some = || {
         let mut some = Vec::new();
         loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some(file) = files.get(number) else { return some };
-            some.push((number, read(file)));
+            let Some(&number) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { return some };
+            some.push((number, read(&files[number])));
         }
     };
     let threads = available_parallelism().map_or(1, NonZero::get).min(files.len());
@@ -154,8 +161,8 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
         );
         return None;
     };
-    for entry in entries {
-        if !KEYS.contains(&entry.key.as_str()) {
+    for entry in entries.iter() {
+        if !KEYS.contains(&&*entry.key) {
             let guess = did_you_mean(&entry.key, KEYS).unwrap_or_default();
             let help = format!("{guess} known here: `{}`", KEYS.join("`, `"));
             problems.push(
@@ -166,6 +173,7 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
     }
     let name = suite_name(source, &root, problems);
     let about: Option<String> = root.get("about").and_then(|node| decode(source, node, problems));
+    let about: Option<Arc<str>> = about.map(Arc::from);
     let story: Option<Story> = root.get("story").and_then(|node| decode(source, node, problems));
     let story = story.map(Arc::new);
     let empty = Node::empty_map();
@@ -196,21 +204,25 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
     };
     let mut reader = CaseReader {
         source,
+        file: source.path.as_str().into(),
         suite: name.clone()?,
         about: about.clone(),
         story: story.clone(),
         defaults,
+        layers: Recent::default(),
+        script: Recent::default(),
+        published: Recent::default(),
         problems,
     };
-    let mut names: Vec<(String, usize)> = Vec::new();
+    let mut names = HashMap::new();
     let mut expanded = Vec::new();
     for (node, written) in cases.iter().zip(written::cases(source, &root, cases)) {
-        expanded.extend(reader.read(node, &Arc::new(written), &mut names));
+        reader.read(node, &Arc::new(written), &mut names, &mut expanded);
     }
     Some(Suite { name: name?, about, story, cases: expanded })
 }
 
-fn suite_name(source: &Source, root: &Node, problems: &mut Vec<Problem>) -> Option<String> {
+fn suite_name(source: &Source, root: &Node, problems: &mut Vec<Problem>) -> Option<Arc<str>> {
     let Some(node) = root.get("suite") else {
         problems.push(
             Problem::at(source, Span::default(), "`suite` is missing")
@@ -220,7 +232,7 @@ fn suite_name(source: &Source, root: &Node, problems: &mut Vec<Problem>) -> Opti
     };
     let name: String = decode(source, node, problems)?;
     if name.split('/').all(is_name) {
-        return Some(name);
+        return Some(name.into());
     }
     problems.push(
         Problem::at(source, node.span, format!("`{name}` cannot be a suite's name"))
@@ -231,65 +243,86 @@ fn suite_name(source: &Source, root: &Node, problems: &mut Vec<Problem>) -> Opti
 
 struct CaseReader<'a> {
     source: &'a Source,
-    suite: String,
-    about: Option<String>,
+    file: Arc<str>,
+    suite: Arc<str>,
+    about: Option<Arc<str>>,
     story: Option<Arc<Story>>,
     defaults: &'a Node,
+    layers: Recent<Layer>,
+    script: Recent<Action>,
+    published: Recent<Published>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl CaseReader<'_> {
-    /// One written case, expanded.
-    fn read(&mut self, node: &Node, written: &Arc<Written>, names: &mut Vec<(String, usize)>) -> Vec<Case> {
+    /// Adds one written case, expanded, to `cases`. `names` has the names before it and their lines.
+    fn read(
+        &mut self,
+        node: &Node,
+        written: &Arc<Written>,
+        names: &mut HashMap<Arc<str>, usize>,
+        cases: &mut Vec<Case>,
+    ) {
         if !matches!(node.kind, Kind::Map(_)) {
             let message = format!("expected a case, found {}", node.describe());
             self.problems
                 .push(Problem::at(self.source, node.span, message).with_help("`{name: first, mode: train}`"));
-            return Vec::new();
+            return;
         }
-        let Some((name, line)) = self.name(node, names) else {
-            return Vec::new();
-        };
+        let Some((name, line)) = self.name(node, names) else { return };
         let mut fields = node.over(&self.base(node), &REPLACED_WHOLE);
         let matrix = take(&mut fields, "matrix");
         let exclude = take(&mut fields, "exclude");
         take(&mut fields, "name");
         if let (None, Some(exclude)) = (&matrix, &exclude) {
             self.problems.push(Problem::at(self.source, exclude.span, "`exclude` without `matrix`"));
-            return Vec::new();
+            return;
         }
-        let variants = expand(self.source, &fields, matrix.as_ref(), exclude.as_ref(), self.problems);
-        let mut cases = Vec::new();
-        for variant in variants {
-            let suffix = variant.suffix();
-            let mut fields = variant.fields;
-            share_layer(&mut fields);
+        let (known, before) = (self.problems.len(), cases.len());
+        let expansion = expand(self.source, fields, matrix.as_ref(), exclude.as_ref(), self.problems);
+        let Some(Expansion { template, numbers }) = expansion else { return };
+        let shares = !template.has_negative_zero();
+        cases.reserve(numbers.len());
+        for number in numbers {
+            let fields = match template.fields(number) {
+                Ok(fields) => fields,
+                Err(axis) => {
+                    // What is wrong with the variants before this one is wrong with a matrix that has no variants.
+                    self.problems.truncate(known);
+                    self.problems.push(leads_through(self.source, axis));
+                    cases.truncate(before);
+                    return;
+                }
+            };
             let Some(spec) = decode::<CaseSpec>(self.source, &fields, self.problems) else {
                 continue;
             };
             let Some(resolved) = resolve(self.source, &fields, node, &spec, self.problems) else {
                 continue;
             };
+            let variant = Variant::new(template.clone(), number);
             cases.push(Case {
-                id: format!("{}/{name}{suffix}", self.suite),
+                id: variant.id(&self.suite, &name),
                 suite: self.suite.clone(),
                 suite_about: self.about.clone(),
                 story: self.story.clone(),
                 name: name.clone(),
-                axes: variant.axes,
-                place: Place { file: self.source.path.clone(), line },
+                place: Place { file: self.file.clone(), line },
                 written: written.clone(),
-                fields,
-                spec,
-                layers: resolved.layers,
-                script: resolved.script,
-                published: resolved.published,
+                about: fields.get("about").and_then(Node::text).cloned(),
+                tier: spec.tier,
+                dtype: spec.dtype,
+                input_dtype: spec.input.dtype.unwrap_or(spec.dtype),
+                seed: spec.seed,
+                layers: self.layers.share(resolved.layers, shares),
+                script: self.script.share(resolved.script, shares),
+                published: self.published.share(resolved.published, shares),
+                variant,
             });
         }
-        cases
     }
 
-    fn name(&mut self, node: &Node, names: &mut Vec<(String, usize)>) -> Option<(String, usize)> {
+    fn name(&mut self, node: &Node, names: &mut HashMap<Arc<str>, usize>) -> Option<(Arc<str>, usize)> {
         let Some(entry) = node.entry("name") else {
             self.problems.push(
                 Problem::at(self.source, node.span, "the case has no `name`")
@@ -304,13 +337,14 @@ impl CaseReader<'_> {
             self.problems.push(Problem::at(self.source, entry.value.span, message).with_help(NAME_HELP));
             return None;
         }
-        if let Some((_, first)) = names.iter().find(|(known, _)| *known == name) {
+        if let Some(first) = names.get(&*name) {
             let message = format!("the suite has two cases named `{name}`");
             let help = format!("the first is in line {first}; ids must be unique");
             self.problems.push(Problem::at(self.source, entry.value.span, message).with_help(help));
             return None;
         }
-        names.push((name.clone(), line));
+        let name: Arc<str> = name.into();
+        names.insert(name.clone(), line);
         Some((name, line))
     }
 
@@ -326,37 +360,11 @@ impl CaseReader<'_> {
     }
 }
 
-/// Lays the fields of every layer of a model over the case's `layer`.
-fn share_layer(fields: &mut Node) {
-    fn share(parts: &mut Node, common: &Node) {
-        let Kind::Seq(parts) = &mut parts.kind else { return };
-        for part in parts {
-            let Kind::Map(entries) = &mut part.kind else { continue };
-            for entry in entries {
-                match entry.key.as_str() {
-                    "layer" => entry.value = entry.value.over(common, &REPLACED_WHOLE),
-                    "children" => share(&mut entry.value, common),
-                    _ => {}
-                }
-            }
-        }
-    }
-    if fields.get("model").is_none() {
-        return;
-    }
-    let common = fields.get("layer").cloned();
-    if let (Some(common), Kind::Map(entries)) = (common, &mut fields.kind)
-        && let Some(model) = entries.iter_mut().find(|entry| entry.key == "model")
-    {
-        share(&mut model.value, &common);
-    }
-}
-
 /// Takes a key out of a mapping.
 fn take(node: &mut Node, key: &str) -> Option<Node> {
     let Kind::Map(entries) = &mut node.kind else {
         return None;
     };
-    let place = entries.iter().position(|entry| entry.key == key)?;
-    Some(entries.remove(place).value)
+    let place = entries.iter().position(|entry| *entry.key == *key)?;
+    Some(Arc::make_mut(entries).remove(place).value)
 }

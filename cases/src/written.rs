@@ -60,7 +60,7 @@ fn next_key(source: &Source, root: &Node, line: usize) -> usize {
 
 /// The lines from `first` to before `end`, without empty lines and comments at the end, which belong to what follows.
 fn lines(source: &Source, first: usize, end: usize) -> String {
-    let all: Vec<&str> = source.text.lines().skip(first - 1).take(end.max(first + 1) - first).collect();
+    let all: Vec<&str> = source.text_from(first).lines().take(end.max(first + 1) - first).collect();
     let is_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
     let kept = all.len() - all.iter().rev().take_while(|line| is_nothing(line)).count();
     let kept = &all[..kept.max(1).min(all.len())];

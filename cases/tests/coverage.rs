@@ -135,7 +135,7 @@ const BOUNDARIES: [&str; 87] = [
 ];
 
 fn found_in(case: &Case, found: &mut BTreeSet<String>) {
-    let spec = &case.spec;
+    let spec = &case.spec();
     let mut note = |word: String| {
         found.insert(word);
     };
@@ -146,7 +146,7 @@ fn found_in(case: &Case, found: &mut BTreeSet<String>) {
         Some(Mode::Eval) => note("Mode eval".to_owned()),
         None => {}
     }
-    for layer in &case.layers {
+    for layer in case.layers.iter() {
         note_layer(case, layer, &mut note);
     }
     if let Some(first) = case.layers.first().filter(|layer| !layer.path.is_empty()) {
@@ -160,7 +160,7 @@ fn found_in(case: &Case, found: &mut BTreeSet<String>) {
     for (word, _) in facts.into_iter().filter(|(_, holds)| *holds) {
         note(word.to_owned());
     }
-    for published in &case.published {
+    for published in case.published.iter() {
         match &published.what {
             PublishedAnswer::Tensor { tensor, .. } => {
                 note(format!("Observable {}", tensor.tensor));
@@ -173,7 +173,7 @@ fn found_in(case: &Case, found: &mut BTreeSet<String>) {
     }
     let mut modes = Modes::new(case.layers.iter().map(|layer| layer.path.as_str()));
     let mut latest = Layout::Contiguous;
-    for action in &case.script {
+    for action in case.script.iter() {
         modes.apply(action);
         note_step(case, action, &modes, &mut latest, &mut note);
     }
@@ -197,7 +197,7 @@ fn note_layer(case: &Case, layer: &Layer, note: &mut dyn FnMut(String)) {
         ("no affine", !spec.affine),
         ("no running statistics", !spec.track_running_stats),
         ("neither affine nor running statistics", !spec.affine && !spec.track_running_stats),
-        ("half input beside f32 parameters", layer.dtype != case.spec.dtype && case.spec.dtype.is_half()),
+        ("half input beside f32 parameters", layer.dtype != case.dtype && case.dtype.is_half()),
         ("statistics of another type than the parameters", layer.statistics_dtype != layer.dtype),
         ("layer in a block", depth == 1),
         ("layer in a block of a block", depth == 2),
@@ -290,7 +290,7 @@ fn note_input(case: &Case, input: &Input<Generated>, note: &mut dyn FnMut(String
         ("no channel", channels.count == 0),
         ("more channels than values", channels.count > channels.values),
         ("input without gradient", !input.requires_grad && input.dtype.is_float()),
-        ("input of a type of its own", input.dtype != case.spec.dtype),
+        ("input of a type of its own", input.dtype != case.dtype),
         ("i64 input", !input.dtype.is_float()),
         ("empty input in another layout", channels.values == 0 && input.layout != Layout::Contiguous),
     ];
@@ -389,7 +389,7 @@ fn found(quick: bool) -> BTreeSet<String> {
     let suites = common::suites();
     let mut found = BTreeSet::new();
     for case in suites.iter().flat_map(|suite| &suite.cases) {
-        if !quick || case.spec.tier == Tier::Quick {
+        if !quick || case.tier == Tier::Quick {
             found_in(case, &mut found);
         }
     }

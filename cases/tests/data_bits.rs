@@ -188,10 +188,10 @@ fn tensors(case: &Case) -> Vec<Tensor> {
     let initial = layers.flat_map(|layer| Slot::ALL.map(|slot| case.initial(layer, slot)));
     let mut tensors: Vec<Tensor> = initial.flatten().collect();
     let mut latest: Option<Tensor> = None;
-    for action in &case.script {
+    for action in case.script.iter() {
         let mut made = Vec::new();
         let _ = action.map(&mut |generated: &Generated| {
-            made.push(generated.tensor(case.spec.seed, latest.as_ref()));
+            made.push(generated.tensor(case.seed, latest.as_ref()));
         });
         if let Action::Forward { .. } = action {
             latest = made.last().cloned();
@@ -251,4 +251,28 @@ fn fills() -> Vec<(&'static str, Fill)> {
             ])),
         ),
     ]
+}
+
+#[test]
+fn a_zero_keeps_its_sign_beside_one_of_the_other() {
+    // Cases share what they have in common, and to `==` the two are the same.
+    let text = "
+suite: zeros
+cases:
+  - name: both
+    mode: eval
+    matrix:
+      input.fill: {plus: {constant: 0.0}, minus: {constant: -0.0}, again: {constant: 0.0}}
+      layer.eps: [1e-5, 1e-3]
+    input: {shape: [2, 1]}
+";
+    let suite = bn_cases::load_str("zeros.yaml", text).expect("it can be read");
+    let signs = suite.cases.iter().map(|case| {
+        let input = case.script.iter().find_map(|action| match action {
+            Action::Forward { input, .. } => Some(input.tensor.tensor(case.seed, None)),
+            _ => None,
+        });
+        input.expect("a forward").value(1).is_sign_negative()
+    });
+    assert_eq!(signs.collect::<Vec<_>>(), [false, false, true, true, false, false]);
 }

@@ -152,7 +152,7 @@ cases:
     let cases: Vec<&Case> = suite.cases.iter().collect();
     let chosen = |term| {
         let filter = Filter::parse([term], &cases).expect("a filter");
-        cases.iter().filter(|case| filter.matches(case)).map(|case| case.name.as_str()).collect::<Vec<_>>()
+        cases.iter().filter(|case| filter.matches(case)).map(|case| &*case.name).collect::<Vec<_>>()
     };
     assert_eq!(chosen("layers=2"), ["pair"]);
     assert_eq!(chosen("layers=1"), ["plain", "windows", "half"]);

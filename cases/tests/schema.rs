@@ -82,19 +82,19 @@ fn tree(text: &str) -> Node {
 fn to_json(node: &Node) -> Value {
     match &node.kind {
         Kind::Null => Value::Null,
-        Kind::Scalar { text, quoted: false } => match text.as_str() {
+        Kind::Scalar { text, quoted: false } => match &**text {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
             _ => match text.strip_prefix("0x").map(|digits| u64::from_str_radix(digits, 16)) {
                 Some(Ok(number)) => number.into(),
                 _ => serde_json::from_str::<serde_json::Number>(text)
-                    .map_or_else(|_| Value::String(text.clone()), Value::Number),
+                    .map_or_else(|_| Value::String(text.to_string()), Value::Number),
             },
         },
-        Kind::Scalar { text, quoted: true } => Value::String(text.clone()),
+        Kind::Scalar { text, quoted: true } => Value::String(text.to_string()),
         Kind::Seq(items) => items.iter().map(to_json).collect(),
         Kind::Map(entries) => Value::Object(
-            entries.iter().map(|entry| (entry.key.clone(), to_json(&entry.value))).collect::<Map<_, _>>(),
+            entries.iter().map(|entry| (entry.key.to_string(), to_json(&entry.value))).collect::<Map<_, _>>(),
         ),
     }
 }

@@ -30,7 +30,7 @@ fn a_quick_run_has_a_thousand_cases_from_every_suite_and_a_full_one_over_two_tho
 fn every_pitfall_has_its_suite_and_its_story() {
     let suites = suites();
     let pitfalls: Vec<&Suite> = suites.iter().filter(|suite| suite.name.starts_with("pitfalls/")).collect();
-    let names: Vec<&str> = pitfalls.iter().map(|suite| suite.name.as_str()).collect();
+    let names: Vec<&str> = pitfalls.iter().map(|suite| &*suite.name).collect();
     let wanted = ["1-momentum", "2-statistics", "3-forward-moves-statistics", "4-freezing", "5-frozen-half"];
     assert_eq!(names, wanted.map(|name| format!("pitfalls/{name}")));
     for suite in pitfalls {
@@ -63,7 +63,7 @@ fn ids_are_unique_and_what_they_were() {
 fn every_suite_is_named_after_its_file_and_says_what_it_is_about() {
     for (suite, file) in suites().iter().zip(suite_files()) {
         let place = file.strip_prefix(suites_folder()).expect("in the folder").with_extension("");
-        assert_eq!(suite.name, place.to_string_lossy());
+        assert_eq!(*suite.name, *place.to_string_lossy());
         assert!(suite.about.is_some(), "{} has no `about`", suite.name);
     }
 }
@@ -135,10 +135,10 @@ fn same(ours: &Node, theirs: &Value) -> Result<(), String> {
     };
     let alike = match (&ours.kind, theirs) {
         (Kind::Null, Value::Null) => true,
-        (Kind::Scalar { text, quoted: false }, Value::Bool(value)) => *text == value.to_string(),
+        (Kind::Scalar { text, quoted: false }, Value::Bool(value)) => **text == *value.to_string(),
         (Kind::Scalar { text, quoted: false }, Value::Number(value)) => same_number(text, value),
         (Kind::Scalar { text, quoted }, Value::String(value)) => {
-            text == value && (*quoted || !["true", "false", "null", "~"].contains(&text.as_str()))
+            **text == **value && (*quoted || !["true", "false", "null", "~"].contains(&&**text))
         }
         (Kind::Seq(ours), Value::Sequence(theirs)) => {
             for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
@@ -149,7 +149,7 @@ fn same(ours: &Node, theirs: &Value) -> Result<(), String> {
         (Kind::Map(ours), Value::Mapping(theirs)) => {
             for (ours, (key, value)) in ours.iter().zip(theirs) {
                 if key.as_str() != Some(&ours.key) {
-                    return Err(ours.key.clone());
+                    return Err(ours.key.to_string());
                 }
                 under(&ours.key, same(&ours.value, value))?;
             }

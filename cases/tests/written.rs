@@ -30,7 +30,7 @@ fn suite(text: &str) -> Suite {
 }
 
 fn lines_of<'a>(suite: &'a Suite, name: &str) -> (usize, &'a str) {
-    let case = suite.cases.iter().find(|case| case.name == name).expect("the case is there");
+    let case = suite.cases.iter().find(|case| *case.name == *name).expect("the case is there");
     (case.written.line, &case.written.yaml)
 }
 

@@ -23,9 +23,10 @@ impl Default for Generator {
 }
 
 impl Generator {
-    fn tree(&self, seed: u64) -> impl ValueTree<Value = CaseSpec> {
+    fn tree(&self, seed: u64, number: u64) -> impl ValueTree<Value = CaseSpec> {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        bytes[8..16].copy_from_slice(&number.to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let config = Config { failure_persistence: None, ..Config::default() };
         let mut runner = TestRunner::new_with_rng(config, rng);
@@ -34,12 +35,17 @@ impl Generator {
 
     /// The case of a seed.
     pub fn case(&self, seed: u64) -> CaseSpec {
-        self.tree(seed).current()
+        self.numbered(seed, 0)
+    }
+
+    /// Case number `number` of those of a seed.
+    pub fn numbered(&self, seed: u64, number: u64) -> CaseSpec {
+        self.tree(seed, number).current()
     }
 
     /// The case of a seed made smaller as long as it keeps what is looked for, which the case itself has.
     pub fn shrink(&self, seed: u64, mut keeps: impl FnMut(&CaseSpec) -> bool) -> CaseSpec {
-        let mut tree = self.tree(seed);
+        let mut tree = self.tree(seed, 0);
         let mut smallest = tree.current();
         let mut kept = true;
         for _ in 0..MAX_TRIES {

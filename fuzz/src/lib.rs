@@ -20,5 +20,6 @@
 
 pub mod bulk;
 pub mod property;
+pub mod random;
 pub mod render;
 pub mod strategy;

@@ -78,10 +78,10 @@ pub fn loads_as_it_is(spec: &CaseSpec) -> Result<Case, String> {
         .map_err(|problems| format!("the case does not load: {problems:?}"))?;
     let [case] = <[Case; 1]>::try_from(suite.cases)
         .map_err(|cases| format!("one case was written, {} were read", cases.len()))?;
-    if case.spec == *spec {
+    if case.spec() == *spec {
         Ok(case)
     } else {
-        Err(format!("the case was read as another:\nwritten {spec:?}\nread    {:?}", case.spec))
+        Err(format!("the case was read as another:\nwritten {spec:?}\nread    {:?}", case.spec()))
     }
 }
 

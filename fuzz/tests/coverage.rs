@@ -163,12 +163,12 @@ fn note_fill(fill: &Fill, note: &mut dyn FnMut(&str)) {
 
 /// Notes what a case contains as it is run.
 fn note_case(case: &Case, seen: &mut BTreeSet<String>) {
-    let dtype = case.spec.dtype;
+    let dtype = case.dtype;
     let mut note = |what: String| {
         seen.insert(what);
     };
     note(format!("layers {}", case.layers.len()));
-    for layer in &case.layers {
+    for layer in case.layers.iter() {
         note(format!("{dtype} with {}", layer.dtype));
         if layer.dtype == dtype {
             note(format!("{dtype} with statistics of {}", layer.statistics_dtype));
@@ -182,7 +182,7 @@ fn note_case(case: &Case, seen: &mut BTreeSet<String>) {
             [("no affine", !layer.spec.affine), ("no track_running_stats", !layer.spec.track_running_stats)];
         lacks.iter().filter(|(_, lacks)| *lacks).for_each(|(what, _)| note((*what).to_owned()));
     }
-    for action in &case.script {
+    for action in case.script.iter() {
         note(format!("step {}", action.name()));
         if !action.at().is_empty() {
             note(format!("path of {}", action.name()));

@@ -1,14 +1,21 @@
-//! How fast are backends, on the shapes that real networks have?
+//! How fast are backends on the shapes that real networks have, and how fast are cases of these shapes judged?
 //!
 //! A layer in training mode answers a forward and a backward, several times; what is taken is the median of what the layers
 //! themselves took ([`bn_api::Responder::nanos`]), without the pipe and the conversion of tensors, where they say so.
 
+mod counted;
+mod judged;
 mod networks;
 
 use std::time::{Duration, Instant};
 
-use bn_api::{Action, DType, Input, LayerConfig, LayerKind, Layout, Request, Responder, Response, Tensor};
+use bn_api::{
+    Action, BackendInfo, DType, Input, LayerConfig, LayerKind, Layout, Request, Responder, Response, Tensor,
+};
+use bn_cases::Observable;
 
+pub use counted::Counted;
+pub use judged::cases;
 pub use networks::{Network, Shape};
 
 /// How often a shape is timed, where that is not too long.
@@ -28,11 +35,12 @@ const LONG: Duration = Duration::from_secs(2);
 pub struct Times {
     /// A forward in training.
     pub forward: u64,
-    /// Its backward, for input, weight and bias.
-    pub backward: u64,
+    /// Its backward, for input, weight and bias; nothing where it has no gradients, and where it is in `forward`.
+    pub backward: Option<u64>,
     /// How often it was timed.
     pub repeats: usize,
-    /// Whether the pipe to its process and the conversion of tensors are in it, as it does not say how long it took.
+    /// Whether the backward, the pipe to its process and the conversion of tensors are in `forward`, as it does not say how
+    /// long it took.
     pub with_pipe: bool,
 }
 
@@ -88,7 +96,6 @@ pub fn time(backend: &mut dyn Responder, request: &Request) -> Result<Times, Str
             with_pipe = true;
             // It is not known which of the two took how much.
             forwards.push(whole.as_nanos() as u64);
-            backwards.push(0);
         }
         let done = forwards.len();
         let is_enough = done > REPEATS || (done > FEWEST && since.elapsed() > PATIENCE);
@@ -98,10 +105,17 @@ pub fn time(backend: &mut dyn Responder, request: &Request) -> Result<Times, Str
     }
     if forwards.len() > 1 {
         forwards.remove(0);
-        backwards.remove(0);
+        backwards.drain(..1.min(backwards.len()));
     }
     let repeats = forwards.len();
-    Ok(Times { forward: median(forwards), backward: median(backwards), repeats, with_pipe })
+    let backward = (!with_pipe && goes_back(backend.info())).then(|| median(backwards));
+    Ok(Times { forward: median(forwards), backward, repeats, with_pipe })
+}
+
+/// Whether a backward of it computes anything that can be seen.
+fn goes_back(info: &BackendInfo) -> bool {
+    let hidden = |gradient| info.unobservable.iter().any(|known| known.tensor == gradient);
+    ![Observable::GradInput, Observable::GradWeight, Observable::GradBias].into_iter().all(hidden)
 }
 
 fn check(response: Response) -> Result<(), String> {
@@ -122,7 +136,7 @@ fn median(mut values: Vec<u64>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use bn_api::InProcess;
+    use bn_api::{InProcess, Unobservable};
 
     use super::*;
 
@@ -132,8 +146,52 @@ mod tests {
         let request = request(&Shape { channels: 3, height: 4, width: 5, ..shape }, 2);
         let mut reference = InProcess::new(bn_reference::Reference);
         let times = time(&mut reference, &request).expect("it answers");
-        assert!(times.forward > 0 && times.backward > 0 && !times.with_pipe);
+        assert!(times.forward > 0 && times.backward.is_some_and(|nanos| nanos > 0) && !times.with_pipe);
         assert_eq!(times.repeats, REPEATS);
+    }
+
+    /// The reference, but that it says something else of itself, or nothing of its times.
+    struct Odd {
+        responder: InProcess<bn_reference::Reference>,
+        info: BackendInfo,
+        says_times: bool,
+    }
+
+    impl Responder for Odd {
+        fn info(&self) -> &BackendInfo {
+            &self.info
+        }
+
+        fn respond(&mut self, request: &Request) -> Response {
+            self.responder.respond(request)
+        }
+
+        fn nanos(&self) -> &[u64] {
+            if self.says_times { self.responder.nanos() } else { &[] }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_is_not_told() {
+        let shape = Network::ALL[0].shapes()[0];
+        let request = request(&Shape { channels: 3, height: 4, width: 5, ..shape }, 2);
+        let responder = InProcess::new(bn_reference::Reference);
+        let info = responder.info().clone();
+        let mut odd = Odd { responder, info, says_times: false };
+        let times = time(&mut odd, &request).expect("it answers");
+        assert!(times.with_pipe && times.forward > 0);
+        assert_eq!(times.backward, None);
+        odd.says_times = true;
+        for tensor in [Observable::GradInput, Observable::GradWeight, Observable::GradBias] {
+            assert!(
+                time(&mut odd, &request).is_ok_and(|times| times.backward.is_some()),
+                "without {tensor:?}"
+            );
+            odd.info.unobservable.push(Unobservable { tensor, reason: "there are no gradients".to_owned() });
+        }
+        let times = time(&mut odd, &request).expect("it answers");
+        assert!(!times.with_pipe && times.forward > 0);
+        assert_eq!(times.backward, None);
     }
 
     #[test]

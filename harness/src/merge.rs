@@ -1,6 +1,7 @@
 //! Several runs made into one: parts of the same run, or the same cases on other backends.
 
 mod diagnoses;
+mod left_out;
 mod parts;
 
 use std::collections::{HashMap, HashSet};
@@ -47,11 +48,12 @@ pub fn merge(mut sources: Vec<Source>) -> Option<Merged> {
     let suites = suites(&sources, &cases);
     let (mut results, replaced) = results(&sources, &cases, &backends);
     thin_out(&mut results, &cases);
+    let left_out = left_out::merge(&sources, &cases, &mut warnings);
     if sources.iter().any(|source| source.results.changes.is_some()) {
         warnings
             .push("what has changed in the parts is left out: compare the whole with a baseline".to_owned());
     }
-    let diagnoses = diagnoses::merge(&sources, &backends, &results);
+    let diagnoses = diagnoses::merge(&sources, &backends, &results, &left_out);
     let mut deviation_errors = deviation_errors(&sources);
     // Of cases that were run twice nobody can say how many there were.
     let undecided = if replaced == 0 { parts.decide(&mut deviation_errors) } else { Vec::new() };
@@ -61,6 +63,7 @@ pub fn merge(mut sources: Vec<Source>) -> Option<Merged> {
         schema_version: SCHEMA_VERSION,
         run,
         suites,
+        left_out,
         cases,
         results,
         deviation_errors,
@@ -228,7 +231,10 @@ fn deviation_errors(sources: &[Source]) -> Vec<String> {
     for source in sources.iter().rev() {
         let names: Vec<(&str, &str)> =
             source.results.results.iter().map(|result| (&*result.case, &*result.backend)).collect();
-        if names.is_empty() || names.iter().any(|name| !later.contains(name)) {
+        if names.is_empty()
+            || !source.results.left_out.is_empty()
+            || names.iter().any(|name| !later.contains(name))
+        {
             kept.push(source);
         }
         later.extend(names);

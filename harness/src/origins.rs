@@ -1,5 +1,7 @@
 //! Where the cases of a run come from, and what they are, for the results.
 
+use std::collections::{HashMap, HashSet};
+
 use bn_cases::Case;
 use bn_cases::case::{Action, Story};
 
@@ -13,9 +15,9 @@ pub fn case(case: &Case, kappa: Option<f64>) -> CaseInfo {
     });
     CaseInfo {
         id: case.id.clone(),
-        suite: case.suite.clone(),
-        name: case.name.clone(),
-        file: case.place.file.clone(),
+        suite: case.suite.to_string(),
+        name: case.name.to_string(),
+        file: case.place.file.to_string(),
         line: case.place.line,
         kappa,
         shape: first_input.unwrap_or_default(),
@@ -26,26 +28,41 @@ pub fn case(case: &Case, kappa: Option<f64>) -> CaseInfo {
     }
 }
 
-/// The suites of these cases, in their order, each with those of its cases that are among these.
-pub fn suites(cases: &[&Case]) -> Vec<SuiteInfo> {
-    let mut suites: Vec<SuiteInfo> = Vec::new();
-    for case in cases {
-        let known = suites.iter().position(|suite| suite.name == case.suite);
-        let known = known.unwrap_or_else(|| {
-            suites.push(suite(case));
-            suites.len() - 1
-        });
-        let written = &mut suites[known].written;
-        if !written.iter().any(|written| written.name == case.name) {
-            written.push(WrittenCase {
-                name: case.name.clone(),
+/// The suites of some cases, in their order, each with those of its cases that are among these.
+#[derive(Default)]
+pub struct Suites {
+    list: Vec<SuiteInfo>,
+    /// The place of each suite.
+    places: HashMap<String, usize>,
+    /// The names of the cases in each.
+    names: Vec<HashSet<String>>,
+}
+
+impl Suites {
+    /// Adds the next case.
+    pub fn add(&mut self, case: &Case) {
+        let next = self.list.len();
+        let place = *self.places.entry(case.suite.to_string()).or_insert(next);
+        if place == next {
+            self.list.push(suite(case));
+            self.names.push(HashSet::new());
+        }
+        let names = &mut self.names[place];
+        if !names.contains(&*case.name) {
+            names.insert(case.name.to_string());
+            self.list[place].written.push(WrittenCase {
+                name: case.name.to_string(),
                 line: case.written.line,
-                about: case.spec.about.clone(),
+                about: case.about.as_deref().map(str::to_owned),
                 yaml: case.written.yaml.clone(),
             });
         }
     }
-    suites
+
+    /// All of them.
+    pub fn into_list(self) -> Vec<SuiteInfo> {
+        self.list
+    }
 }
 
 fn suite(case: &Case) -> SuiteInfo {
@@ -56,9 +73,9 @@ fn suite(case: &Case) -> SuiteInfo {
         documented: story.documented.clone(),
     };
     SuiteInfo {
-        name: case.suite.clone(),
-        file: case.place.file.clone(),
-        about: case.suite_about.clone(),
+        name: case.suite.to_string(),
+        file: case.place.file.to_string(),
+        about: case.suite_about.as_deref().map(str::to_owned),
         story: case.story.as_deref().map(story),
         defaults: case.written.defaults.to_string(),
         written: Vec::new(),

@@ -3,6 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 
+/// How many pieces of each thread wait to be received at most: where they come faster than they are received, for long, the
+/// threads wait and memory does not grow.
+const WAITING: usize = 64;
+
 /// Does pieces 0 to `count` of some work on up to `jobs` threads. `open` makes what a thread needs, `work` does a piece
 /// with it, and `receive` is called on this thread with each piece's number and what came of it.
 ///
@@ -38,9 +42,10 @@ pub fn each_and_close<L, T: Send, E: Send>(
     receive: &mut dyn FnMut(usize, T),
 ) -> Result<(), E> {
     let next = AtomicUsize::new(0);
-    let (send, done) = mpsc::channel::<(usize, T)>();
+    let jobs = jobs.clamp(1, count.max(1));
+    let (send, done) = mpsc::sync_channel::<(usize, T)>(jobs * WAITING);
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..jobs.clamp(1, count.max(1)))
+        let threads: Vec<_> = (0..jobs)
             .map(|_| {
                 let (send, next) = (send.clone(), &next);
                 scope.spawn(move || {

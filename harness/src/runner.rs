@@ -3,9 +3,11 @@
 mod clock;
 mod declared;
 mod desk;
+mod done;
+mod gather;
 mod overall;
+mod source;
 
-use std::collections::HashSet;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,11 +15,9 @@ use bn_api::Responder;
 use bn_api::wire::{Stop, peak_memory};
 use bn_cases::Case;
 
-use crate::album::{Album, take_down};
 use crate::deviations::Deviations;
 use crate::journal::{Entry, InMemory, Journal, JournalError};
 use crate::oracle::Oracle;
-use crate::origins;
 use crate::parallel;
 use crate::results::{
     BackendColumn, Machine, ProcessMemory, RunInfo, RunResults, SCHEMA_VERSION, Stages, Verdict,
@@ -27,6 +27,10 @@ use clock::Clock;
 use declared::deviation_errors;
 pub(crate) use declared::not_needed;
 use desk::Desk;
+use done::Done;
+pub use gather::{Keep, LISTED, NOTABLE};
+use gather::{gather, shorten};
+pub use source::{Listed, Source};
 
 /// Everyone who answers, for one worker thread.
 pub struct Lineup {
@@ -50,6 +54,10 @@ pub struct Options<'a> {
     pub bncheck: &'a str,
     /// The command line, as the results keep it.
     pub flags: Vec<String>,
+    /// Which cases the results list.
+    pub keep: Keep,
+    /// The seed of cases that are made by chance; nothing where the cases are of suites.
+    pub seed: Option<u64>,
 }
 
 /// Called after each case with the number of cases done and the verdicts on the case.
@@ -72,7 +80,7 @@ pub enum Failed<E> {
 /// # Panics
 /// When results cannot be written as JSON and read again, which is a mistake in their model.
 pub fn run<E: Send>(
-    cases: &[&Case],
+    cases: &(impl Source + ?Sized),
     open: &(dyn Fn() -> Result<Lineup, E> + Sync),
     options: Options<'_>,
     progress: &mut Progress<'_>,
@@ -90,7 +98,7 @@ pub fn run<E: Send>(
 /// # Errors
 /// When no lineup can be had, and when something cannot be recorded: what was recorded before is still there.
 pub fn run_on<E: Send>(
-    cases: &[&Case],
+    cases: &(impl Source + ?Sized),
     open: &(dyn Fn() -> Result<Lineup, E> + Sync),
     options: Options<'_>,
     journal: &mut dyn Journal,
@@ -100,7 +108,8 @@ pub fn run_on<E: Send>(
     let started = Instant::now();
     let started_unix_ms =
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |age| age.as_millis() as u64);
-    let todo: Vec<usize> = (0..cases.len()).filter(|index| !journal.has(*index)).collect();
+    let before = Done::of(journal, cases.len());
+    let notable = options.keep.is_choice(cases.len());
     let columns: Mutex<Option<Columns>> = Mutex::new(None);
     let open = || {
         let lineup = match open() {
@@ -114,11 +123,19 @@ pub fn run_on<E: Send>(
         }
         Ok(Some(Desk::new(lineup)))
     };
-    let work = |desk: &mut Option<Desk>, number: usize| {
+    let work = |desk: &mut Option<Desk>, index: usize| {
+        if before.has(index) {
+            return Piece::Nothing;
+        }
         let Some(desk) = desk.as_mut().filter(|_| !stop.is_now()) else { return Piece::Nothing };
-        let index = todo[number];
         let mut stages = Stages::default();
-        let entry = desk.judge(index, cases[index], options.deviations, &mut stages);
+        let mut clock = Clock::start();
+        let case = cases.case(index);
+        stages.generate += clock.lap();
+        let mut entry = desk.judge(index, &case, options.deviations, &mut stages);
+        if notable {
+            shorten(&mut entry, options.seed.is_some());
+        }
         // What was still asked when all was stopped has no answer.
         if stop.is_now() { Piece::Nothing } else { Piece::of(&entry, stages) }
     };
@@ -129,11 +146,13 @@ pub fn run_on<E: Send>(
         let amended = last.map(|(column, index, what)| (index, Piece::Amended { column, what }));
         std::iter::once(memory).chain(amended).collect()
     };
-    let jobs = options.jobs.clamp(1, todo.len().max(1));
-    let finished = cases.len() - todo.len();
-    let mut ledger = Ledger::new(journal, finished);
-    parallel::each_and_close(jobs, todo.len(), &open, &work, &close, &mut |number, piece| {
-        if let Some(verdicts) = ledger.receive(&todo, number, piece) {
+    let left = cases.len() - before.count();
+    let jobs = options.jobs.clamp(1, left.max(1));
+    // Where nothing is left, nothing is asked; the lineup says who was.
+    let count = if left == 0 { 0 } else { cases.len() };
+    let mut ledger = Ledger::new(journal, before.count());
+    parallel::each_and_close(jobs, count, &open, &work, &close, &mut |index, piece| {
+        if let Some(verdicts) = ledger.receive(index, piece) {
             progress(ledger.finished, &verdicts);
         }
         if ledger.problem.is_some() {
@@ -147,20 +166,15 @@ pub fn run_on<E: Send>(
         return Err(Failed::Journal(error));
     }
     let columns = columns.into_inner().ok().flatten().unwrap_or_default();
+    let gathered = gather(cases, journal, notable, options.seed.is_some()).map_err(Failed::Journal)?;
+    let (deviation_errors, undecided) =
+        deviation_errors(cases, &columns.backends, &options, &gathered.needed, &gathered.present);
     if let Some(bytes) = peak_memory("self") {
         hold(&mut memory, "bncheck".to_owned(), bytes);
     }
-    let gathered = gather(cases, journal).map_err(Failed::Journal)?;
-    let (deviation_errors, undecided) =
-        deviation_errors(cases, &columns.backends, &options, &gathered.needed, &gathered.present);
-    let done = gathered.entries.len();
+    let done = gathered.done;
     let incomplete =
         (done < cases.len()).then(|| format!("it was stopped after {done} of {} cases", cases.len()));
-    let (mut infos, mut results) = (Vec::with_capacity(done), Vec::new());
-    for entry in gathered.entries {
-        infos.push(entry.case);
-        results.extend(entry.results);
-    }
     Ok(RunResults {
         schema_version: SCHEMA_VERSION,
         run: RunInfo {
@@ -169,7 +183,7 @@ pub fn run_on<E: Send>(
             backends: columns.backends,
             machine: machine(),
             jobs: options.jobs.clamp(1, cases.len().max(1)),
-            seed: None,
+            seed: options.seed,
             flags: options.flags,
             started_unix_ms,
             duration_ms: started.elapsed().as_millis() as u64,
@@ -180,9 +194,10 @@ pub fn run_on<E: Send>(
             undecided,
             parts: Vec::new(),
         },
-        suites: origins::suites(&gathered.cases),
-        cases: infos,
-        results,
+        suites: gathered.suites,
+        left_out: gathered.left_out,
+        cases: gathered.cases,
+        results: gathered.results,
         deviation_errors,
         diagnoses: Vec::new(),
         faults: None,
@@ -228,8 +243,8 @@ impl<'a> Ledger<'a> {
         Ledger { journal, finished, stages: Stages::default(), memory: Vec::new(), problem: None }
     }
 
-    /// Takes in a piece: of a case that is done, `number` is its place in `todo`, and its verdicts are given back.
-    fn receive(&mut self, todo: &[usize], number: usize, piece: Piece) -> Option<Vec<Verdict>> {
+    /// Takes in a piece of case number `index`; of one that is done, the verdicts are given back.
+    fn receive(&mut self, index: usize, piece: Piece) -> Option<Vec<Verdict>> {
         if self.problem.is_some() {
             return None;
         }
@@ -242,11 +257,11 @@ impl<'a> Ledger<'a> {
                 }
                 Ok(())
             }
-            Piece::Amended { column, what } => amend(self.journal, number, column, what),
+            Piece::Amended { column, what } => amend(self.journal, index, column, what),
             Piece::Done { line, verdicts, stages } => {
                 self.stages += stages;
                 let mut clock = Clock::start();
-                let kept = line.and_then(|line| self.journal.put(todo[number], line));
+                let kept = line.and_then(|line| self.journal.put(index, line));
                 self.stages.write += clock.lap();
                 self.finished += 1;
                 done = Some(verdicts);
@@ -276,40 +291,6 @@ fn amend(journal: &mut dyn Journal, index: usize, column: usize, what: String) -
         journal.put(index, entry.to_line()?)?;
     }
     Ok(())
-}
-
-/// All that is recorded.
-struct Gathered<'a> {
-    cases: Vec<&'a Case>,
-    entries: Vec<Entry>,
-    /// Which declared deviations some case needed: the backend's column, the deviation's number.
-    needed: HashSet<(usize, usize)>,
-    /// The columns of backends that expressed some case.
-    present: HashSet<usize>,
-}
-
-/// Reads the entries in the order of the cases. Of pictures those are kept that the album keeps.
-fn gather<'a>(cases: &[&'a Case], journal: &mut dyn Journal) -> Result<Gathered<'a>, JournalError> {
-    let mut gathered =
-        Gathered { cases: Vec::new(), entries: Vec::new(), needed: HashSet::new(), present: HashSet::new() };
-    let mut album = Album::default();
-    for (index, case) in cases.iter().enumerate() {
-        let Some(line) = journal.get(index)? else { continue };
-        let mut entry = Entry::from_line(&line)?;
-        for (column, (result, needed)) in entry.results.iter_mut().zip(&entry.needed).enumerate() {
-            gathered.needed.extend(needed.iter().map(|number| (column, *number)));
-            if result.verdict != Verdict::Unsupported {
-                gathered.present.insert(column);
-            }
-            // In this order the first are the ones that stay.
-            if album.add((&case.place, column), result.verdict, index) == Some(index) {
-                take_down(&mut result.steps);
-            }
-        }
-        gathered.cases.push(case);
-        gathered.entries.push(entry);
-    }
-    Ok(gathered)
 }
 
 #[derive(Default)]

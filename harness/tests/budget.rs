@@ -293,7 +293,7 @@ fn hardly_any_element_of_the_suites_goes_unjudged() {
 #[test]
 fn a_lesser_accuracy_never_has_the_smaller_budget() {
     let suites = all_suites();
-    for case in cases(&suites).into_iter().filter(|case| case.spec.dtype.size() == 2).step_by(5) {
+    for case in cases(&suites).into_iter().filter(|case| case.dtype.size() == 2).step_by(5) {
         let request = Request::from_case(case);
         let expected = expected(&request);
         for accuracy in [Accuracy::Folded, Accuracy::StatisticsRoundedToStorage, Accuracy::StorageArithmetic]

@@ -317,3 +317,51 @@ fn of_a_result_that_is_there_twice_the_last_one_counts() {
         changes(vec![result("a", "pass", 0.1)], vec![result("a", "pass", 0.1), result("a", "fail", 3.0)]);
     assert_eq!((changes.compared, kinds(&changes)), (1, vec![("a", NewlyFailing)]));
 }
+
+/// A run of which so many passing cases of the backend b are counted and not listed.
+fn counted(results: Vec<Value>, cases: usize) -> RunResults {
+    let mut run = run(results);
+    let more = json!({"suite": "s", "backend": "b", "verdict": "pass", "count": cases});
+    run.left_out = serde_json::from_value(json!({"cases": cases, "results": [more]})).expect("counts");
+    run
+}
+
+#[test]
+fn what_is_counted_and_not_listed_is_not_compared_and_that_is_said() {
+    let of_b = |case, verdict| {
+        let mut result = result(case, verdict, 0.5);
+        result["backend"] = "b".into();
+        result
+    };
+    let (base, new) = (counted(vec![of_b("a", "fail")], 9), run(vec![of_b("a", "fail"), of_b("b", "pass")]));
+    let one_way = compare(&base, &new, "base.json", 2.0);
+    assert_eq!((one_way.compared, &one_way.transitions[..]), (1, &[][..]), "b may have passed before");
+    assert_eq!(
+        one_way.notes,
+        [
+            "of its 10 cases the baseline counts 9 without listing them: they are not compared",
+            "1 result that this run lists and the baseline does not are not compared"
+        ]
+    );
+    let other_way = compare(&new, &base, "base.json", 2.0);
+    assert_eq!((other_way.compared, &other_way.transitions[..]), (1, &[][..]), "b has not gone");
+    let new = run(vec![of_b("a", "fail"), of_b("b", "fail")]);
+    let failing = compare(&base, &new, "base.json", 2.0);
+    assert_eq!(kinds(&failing), [("b", NewlyFailing)], "a failure is never left out");
+}
+
+#[test]
+fn cases_by_chance_are_those_of_their_seed() {
+    let by_chance = |case: &str, cases: usize, seed: u64| {
+        let selection = json!({"tier": "full", "random": {"cases": cases, "seed": seed}});
+        let mut run = selected(vec![result(case, "pass", 0.5)], &selection);
+        run.run.seed = Some(seed);
+        run
+    };
+    let changes = compare(&by_chance("a", 2, 0), &by_chance("b", 2, 0), "base.json", 2.0);
+    assert_eq!(kinds(&changes), [("b", Added), ("a", Removed)]);
+    let changes = compare(&by_chance("a", 2, 0), &by_chance("b", 2, 1), "base.json", 2.0);
+    assert_eq!(kinds(&changes), []);
+    let changes = compare(&by_chance("a", 1, 0), &by_chance("b", 2, 0), "base.json", 2.0);
+    assert_eq!(kinds(&changes), [("a", Removed)], "there are more of them now");
+}

@@ -57,7 +57,7 @@ mod reading {
         let suite = example();
         let deviations = read(&entry("dtype=f32,f64", "running_mean, error, crash"));
         let [entry] = &deviations.entries[..] else { panic!("one entry") };
-        let covered = suite.cases.iter().filter(|case| entry.covers(case)).map(|case| case.name.as_str());
+        let covered = suite.cases.iter().filter(|case| entry.covers(case)).map(|case| &*case.name);
         assert_eq!(covered.collect::<Vec<_>>(), ["single", "double", "one-value"]);
         assert!(entry.covers_what(Affected::Tensor(Observable::RunningMean)));
         assert!(entry.covers_what(Affected::Error) && entry.covers_what(Affected::Crash));
@@ -234,7 +234,7 @@ fn the_smallest_case_must_be_one_that_is_covered() {
 #[test]
 fn of_a_part_of_the_cases_no_entry_is_asked_to_be_needed() {
     let suites = [example()];
-    let some: Vec<_> = cases(&suites).into_iter().filter(|case| case.name == "single").collect();
+    let some: Vec<_> = cases(&suites).into_iter().filter(|case| &*case.name == "single").collect();
     let deviations = read(&entry("double", "running_mean"));
     let results = run(&some, reference, &reference, deviations, false);
     assert!(results.as_expected(), "{:?}", results.deviation_errors);

@@ -239,3 +239,56 @@ fn declarations_that_no_part_can_decide_on_are_decided_together() {
     assert_eq!(come_to(vec![with(1, 1, false), with(2, 1, false)]), (vec![], 1), "one case is still missing");
     assert_eq!(come_to(vec![with(1, 2, false), with(1, 2, false)]), (vec![], 0), "twice the same cases");
 }
+
+/// A run of one case, and so many more that are counted.
+fn counted(case: &str, backend: &str, cases: usize) -> RunResults {
+    let mut run = run(&[case], &[backend]);
+    let of_suite = |suite| json!({"suite": suite, "backend": backend, "verdict": "pass", "count": cases / 2});
+    let counts =
+        json!({"cases": cases, "not_recorded": cases / 2, "results": [of_suite("s"), of_suite("t")]});
+    run.left_out = serde_json::from_value(counts).expect("counts");
+    run
+}
+
+#[test]
+fn what_is_counted_and_not_listed_is_added_up() {
+    let seed = |mut run: RunResults, seed| {
+        let selection = json!([{"tier": "full", "random": {"cases": 11, "seed": seed}}]);
+        run.run.selections = serde_json::from_value(selection).expect("a selection");
+        for more in &mut run.left_out.results {
+            more.suite = format!("{}{seed}", more.suite);
+        }
+        run
+    };
+    let two = merged(vec![seed(counted("s/a", "candle", 10), 1), seed(counted("t/a", "candle", 10), 2)]);
+    assert_eq!((two.results.left_out.cases, two.results.left_out.not_recorded), (20, 10));
+    assert_eq!((two.results.case_count(), two.results.left_out.count()), (22, 20));
+    assert!(two.warnings.is_empty(), "{:?}", two.warnings);
+    assert_eq!(two.results.run.parts[0].results, 11);
+    assert!(two.results.as_expected());
+}
+
+#[test]
+fn the_same_cases_on_another_backend_are_no_more_cases() {
+    let two = merged(vec![counted("s/a", "candle", 10), counted("t/a", "burn", 10)]);
+    assert_eq!((two.results.case_count(), two.results.left_out.count()), (11, 20));
+    assert_eq!(two.results.left_out.cases, 9, "one that the other does not list is listed");
+    assert!(two.warnings.is_empty(), "{:?}", two.warnings);
+}
+
+#[test]
+fn that_something_may_be_counted_twice_is_said() {
+    let two = merged(vec![counted("s/a", "candle", 10), run(&["t/a"], &["candle"])]);
+    let [warning] = &two.warnings[..] else { panic!("{:?}", two.warnings) };
+    assert_eq!(
+        warning,
+        "0.json does not list all results of candle in t, and 1.json has some as well: what is in both is counted twice"
+    );
+    let number = |number| {
+        let mut part = part(&["s/a"], &["candle"], number, 2);
+        part.left_out = counted("s/a", "candle", 10).left_out;
+        part
+    };
+    let parts = merged(vec![number(1), number(2)]);
+    assert!(parts.warnings.is_empty(), "parts have no case in common: {:?}", parts.warnings);
+}

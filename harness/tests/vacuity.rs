@@ -291,6 +291,8 @@ mod a_backend {
             all: None,
             bncheck: "test",
             flags: Vec::new(),
+            keep: bn_harness::runner::Keep::All,
+            seed: None,
         };
         let open = || Ok::<_, std::convert::Infallible>(open());
         let Ok(results) = bn_harness::runner::run(&cases(&suites), &open, options, &mut |_, _| {});

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bn_harness::results::{Machine, ProcessMemory, Stages};
+use bn_harness::results::{Machine, ProcessMemory, Stages, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::style::{BOLD, DIM, one_line};
@@ -43,8 +43,24 @@ pub struct RunSpeed {
     pub duration_ms: u64,
     /// Where the time went.
     pub stages: Stages,
+    /// How much of the arbiter's stage was double-double arithmetic, in nanoseconds; the rest of it is conversions and the
+    /// oracle's trial.
+    #[serde(default)]
+    pub arbiter_arithmetic: u64,
+    /// How often each backend had each verdict; those that none had are left out.
+    #[serde(default)]
+    pub verdicts: Vec<Judged>,
     /// How much memory its processes held at most.
     pub memory: Vec<ProcessMemory>,
+}
+
+/// What was said of a backend's answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// The backend.
+    pub backend: String,
+    /// How often each verdict.
+    pub verdicts: Vec<(Verdict, usize)>,
 }
 
 /// How fast a backend is on a shape.
@@ -68,14 +84,14 @@ pub enum Taken {
     Times {
         /// A forward in training.
         forward: u64,
-        /// Its backward.
-        backward: u64,
+        /// Its backward; nothing where it has no gradients, or where `with_pipe` is set.
+        backward: Option<u64>,
         /// How often it was timed.
         repeats: usize,
-        /// Whether the pipe is in it, and the backward in `forward`.
+        /// Whether the backward is in `forward`, and the pipe.
         with_pipe: bool,
-        /// How many times as long as libtorch in float32 on the same shape, forward and backward; nothing where that was
-        /// not timed.
+        /// How many times as long as libtorch in float32 on the same shape, forward and backward; nothing where one of the
+        /// four was not timed by itself.
         of_libtorch: Option<f64>,
     },
     /// It was not timed.
@@ -91,11 +107,13 @@ impl RunSpeed {
         self.cases as f64 * 1000.0 / self.duration_ms.max(1) as f64
     }
 
-    /// The share of the time that is neither the oracle's nor a backend's.
-    pub fn own_share(&self) -> f64 {
+    /// The share of the time that is the harness's own: neither the oracle's arithmetic nor a backend's. The arbiter's
+    /// counts as the oracle's, which it is put beside, or as the harness's.
+    pub fn own_share(&self, arbiter_is_oracle: bool) -> f64 {
         let Stages { generate, oracle, arbiter, backends, pipe, judge, write } = self.stages;
         let own = generate + arbiter + pipe + judge + write;
-        own as f64 / (own + oracle + backends).max(1) as f64
+        let lent = if arbiter_is_oracle { self.arbiter_arithmetic.min(arbiter) } else { 0 };
+        (own - lent) as f64 / (own + oracle + backends).max(1) as f64
     }
 }
 
@@ -114,13 +132,13 @@ pub fn human(bench: &Bench) -> String {
 fn run_table(text: &mut String, run: &RunSpeed) {
     let _ = writeln!(
         text,
-        "{BOLD}{}{BOLD:#}, on {}: {} cases in {:.2} s, {} at a time: {BOLD}{:.0} cases/s{BOLD:#}",
+        "{BOLD}{}{BOLD:#}, on {}: {} cases in {:.2} s, {} at a time: {BOLD}{} cases/s{BOLD:#}",
         one_line(&run.what),
         one_line(&run.backends.join(", ")),
         run.cases,
         run.duration_ms as f64 / 1000.0,
         run.jobs,
-        run.rate()
+        if run.rate() < 100.0 { format!("{:.2}", run.rate()) } else { format!("{:.0}", run.rate()) }
     );
     let Stages { generate, oracle, arbiter, backends, pipe, judge, write } = run.stages;
     let all = (generate + oracle + arbiter + backends + pipe + judge + write).max(1);
@@ -133,11 +151,23 @@ fn run_table(text: &mut String, run: &RunSpeed) {
         ("judge", judge, "budgets, comparison, pictures"),
         ("write", write, "the journal"),
     ] {
-        let per_case = nanos as f64 / 1000.0 / run.cases.max(1) as f64;
+        let per_case = time(nanos / run.cases.max(1) as u64);
         let share = 100.0 * nanos as f64 / all as f64;
-        let _ = writeln!(text, "  {name:<9} {per_case:>9.1} µs a case {share:>5.1} %  {DIM}{what}{DIM:#}");
+        let _ = writeln!(text, "  {name:<9} {per_case:>9} a case {share:>5.1} %  {DIM}{what}{DIM:#}");
     }
-    let _ = writeln!(text, "  all but oracle and backend: {:.0} %", 100.0 * run.own_share());
+    let per_case = time(run.arbiter_arithmetic / run.cases.max(1) as u64);
+    let _ = writeln!(
+        text,
+        "  bncheck's own share, all but the arithmetic of oracle and backends: {BOLD}{:.1} %{BOLD:#} with the arbiter's \
+         arithmetic\n  ({per_case} a case) as bncheck's, {BOLD}{:.1} %{BOLD:#} with it as the oracle's",
+        100.0 * run.own_share(false),
+        100.0 * run.own_share(true)
+    );
+    for judged in &run.verdicts {
+        let verdicts: Vec<String> =
+            judged.verdicts.iter().map(|(verdict, count)| format!("{count} {verdict}")).collect();
+        let _ = writeln!(text, "  verdicts of {}: {}", one_line(&judged.backend), verdicts.join(", "));
+    }
     let memory = run.memory.iter().map(|it| format!("{} {} MiB", one_line(&it.name), it.peak_bytes >> 20));
     let memory: Vec<String> = memory.collect();
     if !memory.is_empty() {
@@ -172,13 +202,13 @@ fn shape_table(text: &mut String, shapes: &[ShapeSpeed]) {
                     writeln!(text, "{:>11}  {DIM}both, with the pipe{DIM:#}", time(*forward))
                 } else {
                     let (of_forward, of_backward) = (2.0 * F32 * elements, 3.0 * F32 * elements);
+                    let (forward_rate, backward_rate) =
+                        (rate(of_forward, Some(*forward)), rate(of_backward, *backward));
+                    let backward = backward.map_or_else(|| "-".to_owned(), time);
+                    let forward = time(*forward);
                     writeln!(
                         text,
-                        "{:>11}  {:>6.2}  {:>11}  {:>6.2}  {ratio:>11}",
-                        time(*forward),
-                        of_forward / (*forward).max(1) as f64,
-                        time(*backward),
-                        of_backward / (*backward).max(1) as f64
+                        "{forward:>11}  {forward_rate:>6}  {backward:>11}  {backward_rate:>6}  {ratio:>11}"
                     )
                 }
             }
@@ -189,6 +219,11 @@ fn shape_table(text: &mut String, shapes: &[ShapeSpeed]) {
         text,
         "\n{DIM}medians, in training, float32; GB/s of x and y for a forward, of x, dy and dx for a backward{DIM:#}"
     );
+}
+
+/// How many gigabytes a second so many bytes in so many nanoseconds are.
+fn rate(bytes: f64, nanos: Option<u64>) -> String {
+    nanos.map_or_else(|| "-".to_owned(), |nanos| format!("{:.2}", bytes / nanos.max(1) as f64))
 }
 
 fn time(nanos: u64) -> String {
@@ -222,6 +257,11 @@ mod tests {
             jobs: 2,
             duration_ms: 25,
             stages,
+            arbiter_arithmetic: 750_000,
+            verdicts: vec![Judged {
+                backend: "reference".into(),
+                verdicts: vec![(Verdict::Pass, 98), (Verdict::Unsupported, 2)],
+            }],
             memory,
         };
         let shape = |backend: &str, taken| ShapeSpeed {
@@ -230,9 +270,9 @@ mod tests {
             backend: backend.into(),
             taken,
         };
-        let times = |forward, with_pipe, of_libtorch| Taken::Times {
+        let times = |forward, with_pipe: bool, of_libtorch| Taken::Times {
             forward,
-            backward: 3 * forward,
+            backward: (!with_pipe).then_some(3 * forward),
             repeats: 7,
             with_pipe,
             of_libtorch,
@@ -241,6 +281,16 @@ mod tests {
             shape("libtorch", times(1_000_000, false, Some(1.0))),
             shape("candle", times(2_500_000, false, Some(2.5))),
             shape("mine", times(7_000_000_000, true, None)),
+            shape(
+                "inference",
+                Taken::Times {
+                    forward: 900_000,
+                    backward: None,
+                    repeats: 7,
+                    with_pipe: false,
+                    of_libtorch: None,
+                },
+            ),
             shape("cuda", Taken::Not { why: "there is no GPU\u{1b}[2J".into() }),
         ];
         Bench { schema_version: SCHEMA_VERSION, bncheck: "0.1.0".into(), machine, runs: vec![run], shapes }
@@ -252,8 +302,9 @@ mod tests {
     }
 
     #[test]
-    fn the_share_of_the_harness_is_all_but_oracle_and_backend() {
-        assert!((bench().runs[0].own_share() - 0.5).abs() < 1e-12);
+    fn the_share_of_the_harness_is_all_but_the_arithmetic_of_oracle_and_backend() {
+        assert!((bench().runs[0].own_share(false) - 0.5).abs() < 1e-12);
+        assert!((bench().runs[0].own_share(true) - 0.425).abs() < 1e-12);
         assert!((bench().runs[0].rate() - 4000.0).abs() < 1e-9);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
 use bn_harness::changes::{Changes, Side, Transition, TransitionKind};
-use bn_harness::results::{RunResults, Verdict};
+use bn_harness::results::{LeftOut, RunResults, Verdict};
 
 use crate::style::{BOLD, DIM, of, one_line, paint};
 use crate::tally::date;
@@ -62,6 +62,7 @@ pub fn newly_failing(results: &RunResults) -> RunResults {
         .map(|transition| (transition.case.as_str(), transition.backend.as_str()))
         .collect();
     let mut kept = results.clone();
+    kept.left_out = LeftOut::default();
     kept.results.retain(|result| failing.contains(&(result.case.as_str(), result.backend.as_str())));
     kept.deviation_errors =
         results.changes.as_ref().map(|changes| changes.deviation_errors.clone()).unwrap_or_default();

@@ -56,7 +56,13 @@ fn of_the_run(results: &RunResults) -> Vec<Annotation> {
         let title = count(wrong.len(), "wrong declared deviation");
         annotations.push(of(&title, lines.join("\n")));
     }
-    let is_silent = annotations.is_empty() && results.unexpected().next().is_none();
+    let counted = results.unexpected_not_listed();
+    if counted > 0 {
+        let message = "their like is listed, and summary.md has the numbers".to_owned();
+        annotations
+            .push(of(&format!("{} not as expected and not listed", count(counted, "result")), message));
+    }
+    let is_silent = annotations.is_empty() && results.unexpected_count() == 0;
     if is_silent && !results.as_expected() {
         annotations.push(of("nothing was compared", "no case was answered by any backend".to_owned()));
     }

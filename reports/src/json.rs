@@ -28,6 +28,7 @@ pub fn to_string(results: &RunResults) -> String {
         schema_version,
         run,
         suites,
+        left_out,
         cases,
         results,
         deviation_errors,
@@ -39,6 +40,9 @@ pub fn to_string(results: &RunResults) -> String {
     let _ = writeln!(text, "\"schema_version\": {schema_version},");
     let _ = writeln!(text, "\"run\": {},", line(run));
     let _ = writeln!(text, "\"suites\": {},", lines(suites));
+    if !left_out.is_empty() {
+        let _ = writeln!(text, "\"left_out\": {},", line(left_out));
+    }
     let _ = writeln!(text, "\"cases\": {},", lines(cases));
     let _ = writeln!(text, "\"results\": {},", lines(results));
     let _ = writeln!(text, "\"diagnoses\": {},", lines(diagnoses));
@@ -89,6 +93,9 @@ mod tests {
                 "machine": {"os": "linux", "arch": "x86_64", "cpu": null, "threads": 2}
             },
             "suites": [{"name": "s", "file": "s.yaml", "written": []}],
+            "left_out": {"cases": 7, "results": [
+                {"suite": "s", "backend": "candle", "verdict": "pass", "count": 7, "budget_used": 0.5, "micros": 9}
+            ]},
             "cases": [{"id": "s/a", "suite": "s", "file": "s.yaml", "line": 3, "kappa": 0.1}],
             "results": [
                 {"case": "s/a", "backend": "candle", "verdict": "fail", "budget_used": 1.0000000000000002, "micros": 3}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anstream::adapter::strip_str;
-use bn_harness::results::{CaseInfo, CaseResult, RunResults, Verdict};
+use bn_harness::results::{CaseInfo, CaseResult, LeftOutResults, RunResults, Verdict};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use thiserror::Error;
 
@@ -28,7 +28,8 @@ pub struct JunitError(#[from] SerializeError);
 /// The results as `JUnit`'s XML.
 ///
 /// What is declared and what a backend cannot express is skipped, with the reason; what is not as expected is a
-/// failure, or an error where there is no answer to judge or no oracle to judge it by. A suite of its own holds what is
+/// failure, or an error where there is no answer to judge or no oracle to judge it by. What is counted and not listed is in
+/// the numbers of its suite, and a property says how much it is. A suite of its own holds what is
 /// wrong with the run as a whole, as a declared deviation that must go: where [`RunResults::as_expected`] does not hold,
 /// something fails here.
 ///
@@ -59,6 +60,12 @@ impl Suites<'_> {
                 names.push(name);
             }
         }
+        for more in &self.results.left_out.results {
+            by_backend.entry(&more.backend).or_insert_with(|| {
+                names.push(&more.backend);
+                Vec::new()
+            });
+        }
         for result in &self.results.results {
             let of_backend = by_backend.entry(&result.backend).or_insert_with(|| {
                 names.push(&result.backend);
@@ -75,12 +82,16 @@ impl Suites<'_> {
         if let Some(column) = column {
             suite.add_property(("version", one_line(&column.version).as_str()));
         }
-        let micros = results.iter().fold(0_u64, |sum, result| sum.saturating_add(result.micros));
-        suite.set_time(Duration::from_micros(micros));
+        let not_listed = || self.results.left_out.results.iter().filter(|more| more.backend == name);
+        let micros = results.iter().map(|result| result.micros).chain(not_listed().map(|more| more.micros));
+        suite.set_time(Duration::from_micros(micros.fold(0, u64::saturating_add)));
         let mut failures = 0;
         for result in results {
-            failures += usize::from(!result.verdict.is_expected());
+            failures += usize::from(!self.results.expects(result.verdict));
             suite.add_test_case(self.test(result, failures <= IN_FULL));
+        }
+        for more in not_listed() {
+            self.count(&mut suite, more);
         }
         suite
     }
@@ -94,16 +105,15 @@ impl Suites<'_> {
     }
 
     fn status(&self, case: Option<&CaseInfo>, result: &CaseResult, in_full: bool) -> TestCaseStatus {
-        let kind = match result.verdict {
-            Verdict::Pass => return TestCaseStatus::success(),
-            Verdict::Known | Verdict::Unsupported => {
+        let kind = match self.kind_of(result.verdict) {
+            Kind::Passed => return TestCaseStatus::success(),
+            Kind::Skipped => {
                 let mut status = TestCaseStatus::skipped();
                 let reason = result.reason.as_deref().unwrap_or("no reason is given");
                 status.set_type(result.verdict.name()).set_message(one_line(reason.trim()));
                 return status;
             }
-            Verdict::Fail | Verdict::Fixed | Verdict::Vacuous => NonSuccessKind::Failure,
-            Verdict::Error | Verdict::Crash | Verdict::Timeout | Verdict::Suspect => NonSuccessKind::Error,
+            Kind::Wrong(kind) => kind,
         };
         let body = if in_full {
             strip_str(&terminal::mismatch_of(case, result, &self.invocation)).to_string()
@@ -112,6 +122,30 @@ impl Suites<'_> {
             format!("{place}replay: {}\n", self.invocation.replay(&result.case, Some(&result.backend)))
         };
         wrong(kind, result.verdict.name(), &one_line(&causes::difference(result)), &body)
+    }
+
+    fn kind_of(&self, verdict: Verdict) -> Kind {
+        match verdict {
+            Verdict::Pass => Kind::Passed,
+            verdict if self.results.expects(verdict) => Kind::Skipped,
+            Verdict::Error | Verdict::Crash | Verdict::Timeout | Verdict::Suspect => {
+                Kind::Wrong(NonSuccessKind::Error)
+            }
+            _ => Kind::Wrong(NonSuccessKind::Failure),
+        }
+    }
+
+    /// Adds results that are not listed to the numbers of their suite, and says how many they are.
+    fn count(&self, suite: &mut TestSuite, more: &LeftOutResults) {
+        suite.tests += more.count;
+        match self.kind_of(more.verdict) {
+            Kind::Passed => {}
+            Kind::Skipped => suite.skipped += more.count,
+            Kind::Wrong(NonSuccessKind::Failure) => suite.failures += more.count,
+            Kind::Wrong(NonSuccessKind::Error) => suite.errors += more.count,
+        }
+        let what = format!("not listed: {}, {}", more.verdict, one_line(&more.suite));
+        suite.add_property((what.as_str(), more.count.to_string().as_str()));
     }
 
     /// Nothing where nothing is wrong.
@@ -132,7 +166,7 @@ impl Suites<'_> {
         if let Some(why) = &self.results.run.incomplete {
             of_the_run("all of the run is here", why);
         } else if self.results.deviation_errors.is_empty()
-            && self.results.unexpected().next().is_none()
+            && self.results.unexpected_count() == 0
             && !self.results.as_expected()
         {
             of_the_run("something was compared", "no case was answered by any backend");
@@ -165,6 +199,13 @@ impl Suites<'_> {
         }
         suite
     }
+}
+
+/// What a verdict is to `JUnit`.
+enum Kind {
+    Passed,
+    Skipped,
+    Wrong(NonSuccessKind),
 }
 
 fn wrong(kind: NonSuccessKind, class: &str, message: &str, body: &str) -> TestCaseStatus {

@@ -10,7 +10,7 @@ use bn_harness::results::{BackendColumn, CaseInfo, CaseResult, RunResults, Verdi
 
 use crate::causes::{self, Cause};
 use crate::style::one_line;
-use crate::tally::{Tally, outcome, unrecorded};
+use crate::tally::{Tally, not_listed, outcome, unrecorded};
 use crate::terminal::{Invocation, budget_used, count, place};
 use text::{Page, code, html};
 
@@ -69,7 +69,7 @@ fn heading(results: &RunResults) -> String {
 
 /// The verdicts of each backend.
 fn verdicts(page: &mut Page, results: &RunResults) {
-    let tally = Tally::of(&results.results);
+    let tally = Tally::of_run(results);
     let shown = tally.shown();
     let names: Vec<&str> = shown.iter().map(|verdict| verdict.name()).collect();
     page.push(&format!("| backend | {} | budget used | version |\n", names.join(" | ")));
@@ -78,7 +78,7 @@ fn verdicts(page: &mut Page, results: &RunResults) {
         let name = backend.name.as_str();
         let cell = |verdict: &Verdict| match tally.count(name, *verdict) {
             0 => "0".to_owned(),
-            count if verdict.is_expected() => count.to_string(),
+            count if results.expects(*verdict) => count.to_string(),
             count => format!("**{count}**"),
         };
         let cells: Vec<String> = shown.iter().map(cell).collect();
@@ -96,7 +96,7 @@ fn about(results: &RunResults) -> String {
     let machine = &run.machine;
     let mut text = format!(
         "\n{} × {} against {} in {:.1} s, {} at a time; bncheck {} on {}",
-        count(results.cases.len(), "case"),
+        count(results.case_count(), "case"),
         count(run.backends.len(), "backend"),
         code(&run.oracle),
         run.duration_ms as f64 / 1000.0,
@@ -112,6 +112,9 @@ fn about(results: &RunResults) -> String {
         let _ = write!(text, "; seed {seed}");
     }
     let _ = writeln!(text, "; called with {}", code(&run.flags.join(" ")));
+    for sentence in not_listed(results, |count| count.to_string()) {
+        let _ = writeln!(text, "\n{sentence}");
+    }
     for alone in unrecorded(results, |count| count.to_string()) {
         let _ = writeln!(text, "\n{alone}");
     }

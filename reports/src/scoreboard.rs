@@ -45,13 +45,15 @@ struct Counts {
 }
 
 impl Counts {
-    fn add(&mut self, verdict: Verdict) {
+    /// Adds so many results of a run.
+    fn add(&mut self, run: &RunResults, verdict: Verdict, count: usize) {
         *match verdict {
             Verdict::Pass => &mut self.pass,
             Verdict::Known => &mut self.known,
-            Verdict::Unsupported => &mut self.unsupported,
+            // That a case by chance proves nothing is not the backend's doing.
+            verdict if run.expects(verdict) => &mut self.unsupported,
             _ => &mut self.wrong,
-        } += 1;
+        } += count;
     }
 
     fn judged(&self) -> usize {
@@ -102,6 +104,8 @@ struct Board<'a> {
     lacks: Counted<'a>,
     /// Tensors that could not be seen, each with the reason.
     unseen: Vec<(String, &'a str)>,
+    /// How many results are counted alone: what they say is not known.
+    not_listed: usize,
 }
 
 impl<'a> Board<'a> {
@@ -115,11 +119,12 @@ impl<'a> Board<'a> {
             deviations: Counted::default(),
             lacks: Counted::default(),
             unseen: Vec::new(),
+            not_listed: 0,
         };
         for result in results.of_backend(&backend.name) {
-            board.all.add(result.verdict);
+            board.all.add(results, result.verdict, 1);
             if let Some(suite) = suites.get(result.case.as_str()) {
-                board.suites.entry(suite).or_default().add(result.verdict);
+                board.suites.entry(suite).or_default().add(results, result.verdict, 1);
             }
             match (result.verdict, &result.reason) {
                 (Verdict::Known, Some(reason)) => reason.lines().for_each(|line| board.deviations.add(line)),
@@ -127,6 +132,11 @@ impl<'a> Board<'a> {
                 _ => {}
             }
             board.look_at(result);
+        }
+        for more in results.left_out.results.iter().filter(|more| more.backend == backend.name) {
+            board.all.add(results, more.verdict, more.count);
+            board.suites.entry(&more.suite).or_default().add(results, more.verdict, more.count);
+            board.not_listed += more.count;
         }
         board
     }
@@ -165,9 +175,10 @@ fn table(results: &RunResults, boards: &[&Board]) -> String {
 /// The names of the suites, in the order of the cases.
 fn suites(results: &RunResults) -> Vec<&str> {
     let mut names: Vec<&str> = Vec::new();
-    for case in &results.cases {
-        if !names.contains(&case.suite.as_str()) {
-            names.push(&case.suite);
+    let listed = results.cases.iter().map(|case| case.suite.as_str());
+    for suite in listed.chain(results.left_out.results.iter().map(|more| more.suite.as_str())) {
+        if !names.contains(&suite) {
+            names.push(suite);
         }
     }
     names
@@ -179,7 +190,7 @@ fn provenance(results: &RunResults) -> String {
     let machine = &run.machine;
     let mut text = format!(
         "\n{}, judged against {} by bncheck {} on {}",
-        count(results.cases.len(), "case"),
+        count(results.case_count(), "case"),
         code(&run.oracle),
         code(&run.bncheck),
         code(&format!("{} {}", machine.os, machine.arch)),
@@ -216,6 +227,10 @@ fn section(board: &Board) -> String {
     let lacks =
         board.lacks.entries.iter().map(|(why, cases)| format!("- {}: {}", code(why), count(*cases, "case")));
     list("Cannot be asked", lacks.collect());
+    if board.not_listed > 0 {
+        let results = count(board.not_listed, "result");
+        let _ = write!(text, "\n{results} are counted and not listed: their reasons are not among these.\n");
+    }
     if board.all.pass == board.all.judged() {
         text.push_str("\nAs PyTorch in all that was judged.\n");
     }

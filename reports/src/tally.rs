@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use bn_harness::results::{CaseResult, RunResults, Unrecorded, Verdict};
+use bn_harness::results::{CaseResult, LeftOut, RunResults, Unrecorded, Verdict};
 use chrono::{DateTime, Utc};
 
 /// How often each backend has each verdict, and how close it comes to the line.
@@ -26,6 +26,23 @@ impl<'a> Tally<'a> {
         tally
     }
 
+    /// Counts all results of a run, those that are not listed among them.
+    pub fn of_run(results: &'a RunResults) -> Self {
+        Tally::of(&results.results).with(&results.left_out)
+    }
+
+    /// Adds results that are not listed.
+    pub fn with(mut self, left_out: &'a LeftOut) -> Self {
+        for more in &left_out.results {
+            *self.counts.entry((&more.backend, more.verdict)).or_default() += more.count;
+            if let (Verdict::Pass, Some(share)) = (more.verdict, more.budget_used) {
+                let most = self.used.entry(&more.backend).or_insert(share);
+                *most = most.max(share);
+            }
+        }
+        self
+    }
+
     /// How often a backend has a verdict.
     pub fn count(&self, backend: &str, verdict: Verdict) -> usize {
         self.counts.get(&(backend, verdict)).copied().unwrap_or(0)
@@ -47,7 +64,7 @@ impl<'a> Tally<'a> {
 
 /// What came of a run, in a few words; `number` writes how many results are not as expected.
 pub(crate) fn outcome(results: &RunResults, number: impl FnOnce(usize) -> String) -> String {
-    let unexpected = results.unexpected().count() + results.deviation_errors.len();
+    let unexpected = results.unexpected_count() + results.deviation_errors.len();
     match unexpected {
         // So it can only be with a part of a run: the others may have compared something.
         _ if results.as_expected() && !results.compares() => "nothing was compared in this part".to_owned(),
@@ -61,7 +78,8 @@ pub(crate) fn outcome(results: &RunResults, number: impl FnOnce(usize) -> String
 /// How many cases were judged by the arbiter alone, as the recorded oracle says nothing of them, a sentence for each
 /// reason; `number` writes how many.
 pub(crate) fn unrecorded(results: &RunResults, number: impl Fn(usize) -> String) -> Vec<String> {
-    let of = |why| results.cases.iter().filter(|case| case.unrecorded == Some(why)).count();
+    let listed = |why| results.cases.iter().filter(|case| case.unrecorded == Some(why)).count();
+    let of = |why| listed(why) + results.left_out.unrecorded(why);
     let sentence = |why| {
         let (plural, reason) = match (of(why), why) {
             (0, _) => return None,
@@ -77,6 +95,24 @@ pub(crate) fn unrecorded(results: &RunResults, number: impl Fn(usize) -> String)
         Some(format!("{} {plural} judged by the arbiter alone: {reason}", number(of(why))))
     };
     [Unrecorded::NotRecorded, Unrecorded::OtherForm].into_iter().filter_map(sentence).collect()
+}
+
+/// That cases are counted and not listed, a sentence each for what is as expected and what is not; `number` writes how many.
+pub(crate) fn not_listed(results: &RunResults, number: impl Fn(usize) -> String) -> Vec<String> {
+    let left_out = &results.left_out;
+    let mut sentences = Vec::new();
+    if left_out.cases > 0 {
+        let cases = if left_out.cases == 1 { "case is" } else { "cases are" };
+        sentences.push(format!("{} {cases} counted and not listed", number(left_out.cases)));
+    }
+    let unexpected = results.unexpected_not_listed();
+    if unexpected > 0 {
+        let results = if unexpected == 1 { "result" } else { "results" };
+        let number = number(unexpected);
+        sentences
+            .push(format!("{number} {results} of these are not as expected, like those that are listed"));
+    }
+    sentences
 }
 
 /// The time that lies so many milliseconds after the beginning of 1970, where a calendar has it.

@@ -8,7 +8,7 @@ use bn_harness::results::{
 
 use crate::diagnosis;
 use crate::style::{BOLD, DIM, is_hostile, of, one_line, paint, passage};
-use crate::tally::{Tally, outcome, unrecorded};
+use crate::tally::{Tally, not_listed, outcome, unrecorded};
 
 /// How many mismatching cases are shown in full after a run.
 const SHOWN_IN_FULL: usize = 10;
@@ -134,7 +134,10 @@ pub fn run(results: &RunResults, invocation: &Invocation) -> String {
     }
     if unexpected.len() > SHOWN_IN_FULL {
         let rest = unexpected.len() - SHOWN_IN_FULL;
-        let _ = writeln!(text, "… and {rest} more, all of them in results.json\n");
+        let _ = match results.unexpected_not_listed() {
+            0 => writeln!(text, "… and {rest} more, all of them in results.json\n"),
+            counted => writeln!(text, "… and {} more, {rest} of them in results.json\n", rest + counted),
+        };
     }
     if !results.diagnoses.is_empty() {
         text += &diagnosis::of_backends(&results.diagnoses);
@@ -151,7 +154,7 @@ pub fn run(results: &RunResults, invocation: &Invocation) -> String {
 
 /// The table of verdicts and the line below it.
 pub fn summary(results: &RunResults) -> String {
-    let tally = Tally::of(&results.results);
+    let tally = Tally::of_run(results);
     let shown = tally.shown();
     let names: Vec<String> = results.run.backends.iter().map(|backend| one_line(&backend.name)).collect();
     let name_width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(7);
@@ -173,12 +176,18 @@ pub fn summary(results: &RunResults) -> String {
     let _ = writeln!(
         text,
         "\n{} × {} against {} in {:.1} s, {} at a time",
-        count(results.cases.len(), "case"),
+        count(results.case_count(), "case"),
         count(results.run.backends.len(), "backend"),
         one_line(&results.run.oracle),
         results.run.duration_ms as f64 / 1000.0,
         results.run.jobs,
     );
+    if let Some(seed) = results.run.seed {
+        let _ = writeln!(text, "the cases are made by chance, of seed {seed}");
+    }
+    for sentence in not_listed(results, |count| count.to_string()) {
+        let _ = writeln!(text, "{sentence}");
+    }
     for alone in unrecorded(results, |count| count.to_string()) {
         let _ = writeln!(text, "{alone}");
     }

@@ -109,10 +109,10 @@ impl LayerConfig {
 impl Request {
     /// The case with its tensors generated.
     pub fn from_case(case: &Case) -> Self {
-        let seed = case.spec.seed;
+        let seed = case.seed;
         let mut latest: Option<Tensor> = None;
         let mut actions = Vec::with_capacity(case.script.len());
-        for action in &case.script {
+        for action in case.script.iter() {
             let action = action.map(&mut |tensor| tensor.tensor(seed, latest.as_ref()));
             if let Action::Forward { input, .. } = &action {
                 latest = Some(input.tensor.clone());

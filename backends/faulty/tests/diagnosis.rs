@@ -60,8 +60,15 @@ fn run(cases: &[&Case], backend: &(dyn Fn() -> Box<dyn Responder> + Sync)) -> Ru
         Ok(runner::Lineup { oracle: Oracle::Live(oracle()), arbiter: arbiter(), backends: vec![backend()] })
     };
     let deviations = [Deviations::default()];
-    let options =
-        runner::Options { jobs: 2, deviations: &deviations, all: None, bncheck: "test", flags: Vec::new() };
+    let options = runner::Options {
+        jobs: 2,
+        deviations: &deviations,
+        all: None,
+        bncheck: "test",
+        flags: Vec::new(),
+        keep: runner::Keep::All,
+        seed: None,
+    };
     let Ok(mut results) = runner::run(cases, &open, options, &mut |_, _| {});
     let open = || -> Result<Lineup, Infallible> {
         Ok(Lineup {

@@ -1,29 +1,31 @@
 //! A case in words.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-use super::{Action, Case, Dictionary, Frozen, Input, Layer, Layout, Reach, Setting};
+use super::{Action, Case, Dictionary, Frozen, Input, Layer, Layout, Reach};
 use crate::format::Fill;
 
 impl Case {
     /// The case in words: the layers as one would construct them in PyTorch, the data, the steps.
     pub fn describe(&self) -> String {
         let mut text = String::new();
-        for layer in &self.layers {
+        for layer in self.layers.iter() {
             describe_layer(&mut text, layer);
         }
-        let _ = writeln!(text, "input {}", self.spec.input.dtype.unwrap_or(self.spec.dtype));
+        let _ = writeln!(text, "input {}", self.input_dtype);
         for (number, action) in self.script.iter().enumerate() {
             let _ = write!(text, "  {:>2}. {}", number + 1, action.name());
             if !action.at().is_empty() {
                 let _ = write!(text, " {}", action.at());
             }
-            match describe_action(action) {
-                details if details.is_empty() => text.push('\n'),
-                details => {
-                    let _ = writeln!(text, "  {details}");
-                }
+            let name = text.len();
+            text.push_str("  ");
+            let details = text.len();
+            let _ = describe_action(&mut text, action);
+            if text.len() == details {
+                text.truncate(name);
             }
+            text.push('\n');
         }
         text
     }
@@ -52,11 +54,7 @@ fn describe_layer(text: &mut String, layer: &Layer) {
     text.push('\n');
 }
 
-fn describe_action(action: &Action) -> String {
-    let layout = |layout: &Layout| match layout {
-        Layout::Contiguous => String::new(),
-        layout => format!(", {}", layout.name()),
-    };
+fn describe_action(text: &mut String, action: &Action) -> fmt::Result {
     let reach = |reach: &Reach| match reach {
         Reach::All => "every layer below",
         Reach::Children => "direct children only",
@@ -67,77 +65,107 @@ fn describe_action(action: &Action) -> String {
         Frozen::Both => "statistics, weight and bias",
     };
     match action {
-        Action::Forward { input: Input { tensor, dtype, layout: how, requires_grad }, .. } => {
+        Action::Forward { input: Input { tensor, dtype, layout, requires_grad }, .. } => {
             let own = if dtype.is_float() { "" } else { " of integers" };
-            let constant = if *requires_grad { "" } else { ", no gradient asked of it" };
-            let fill = describe_fill(&tensor.fill);
-            format!("input{own} {:?}, {fill}{}{constant}", tensor.shape, layout(how))
+            write!(text, "input{own} {:?}, ", tensor.shape)?;
+            describe_fill(text, &tensor.fill)?;
+            describe_layout(text, *layout);
+            if !*requires_grad {
+                text.push_str(", no gradient asked of it");
+            }
         }
-        Action::Backward { grad, layout: how } => {
-            format!("gradient {:?}, {}{}", grad.shape, describe_fill(&grad.fill), layout(how))
+        Action::Backward { grad, layout } => {
+            write!(text, "gradient {:?}, ", grad.shape)?;
+            describe_fill(text, &grad.fill)?;
+            describe_layout(text, *layout);
         }
         Action::Freeze { what, reach: far, sticky, .. } => {
             let again = if *sticky { ", again at every train()" } else { "" };
-            format!("{}, {}{again}", frozen(what), reach(far))
+            text.extend([frozen(what), ", ", reach(far), again]);
         }
-        Action::Unfreeze { what, reach: far, .. } => format!("{}, {}", frozen(what), reach(far)),
+        Action::Unfreeze { what, reach: far, .. } => text.extend([frozen(what), ", ", reach(far)]),
         Action::RequiresGrad { weight, bias, .. } => {
-            let named = [("weight", weight), ("bias", bias)];
-            let given = named.iter().filter_map(|(name, value)| Some(format!("{name} {}", (**value)?)));
-            given.collect::<Vec<_>>().join(", ")
+            let mut between = "";
+            for (name, value) in [("weight", weight), ("bias", bias)] {
+                if let Some(value) = value {
+                    write!(text, "{between}{name} {value}")?;
+                    between = ", ";
+                }
+            }
         }
         Action::Cast { to, what, .. } => {
-            let slots: Vec<&str> = what.slots().iter().map(|slot| slot.name()).collect();
-            format!("{} to {to}", slots.join(", "))
+            join(text, what.slots().iter().map(|slot| slot.name()))?;
+            write!(text, " to {to}")?;
         }
-        Action::Sgd { lr, .. } => format!("lr {lr}"),
-        Action::Set { settings, .. } => {
-            settings.iter().map(Setting::to_string).collect::<Vec<_>>().join(", ")
-        }
-        Action::SaveState { name, .. } => format!("as `{name}`"),
-        Action::LoadState { from, strict, .. } => describe_dictionary(from, *strict),
+        Action::Sgd { lr, .. } => write!(text, "lr {lr}")?,
+        Action::Set { settings, .. } => join(text, settings)?,
+        Action::SaveState { name, .. } => write!(text, "as `{name}`")?,
+        Action::LoadState { from, strict, .. } => describe_dictionary(text, from, *strict)?,
         Action::Train { .. }
         | Action::Eval { .. }
         | Action::ZeroGrad { .. }
-        | Action::ResetRunningStats { .. } => String::new(),
+        | Action::ResetRunningStats { .. } => {}
+    }
+    Ok(())
+}
+
+fn describe_layout(text: &mut String, layout: Layout) {
+    if layout != Layout::Contiguous {
+        text.extend([", ", layout.name()]);
     }
 }
 
-fn describe_dictionary<T>(from: &Dictionary<T>, strict: bool) -> String {
-    let mut text = match &from.saved {
-        Some(name) => format!("`{name}`"),
-        None => "a dictionary".to_owned(),
-    };
+fn join(text: &mut String, items: impl IntoIterator<Item = impl fmt::Display>) -> fmt::Result {
+    for (number, item) in items.into_iter().enumerate() {
+        write!(text, "{}{item}", if number == 0 { "" } else { ", " })?;
+    }
+    Ok(())
+}
+
+fn describe_dictionary<T>(text: &mut String, from: &Dictionary<T>, strict: bool) -> fmt::Result {
+    match &from.saved {
+        Some(name) => write!(text, "`{name}`")?,
+        None => text.push_str("a dictionary"),
+    }
     if !from.without.is_empty() {
-        let _ = write!(text, " without {}", from.without.join(", "));
+        text.push_str(" without ");
+        join(text, &from.without)?;
     }
     if !from.entries.is_empty() {
-        let names: Vec<&str> = from.entries.iter().map(|(name, _)| name.as_str()).collect();
-        let _ = write!(text, " with {}", names.join(", "));
+        text.push_str(" with ");
+        join(text, from.entries.iter().map(|(name, _)| name))?;
     }
-    let _ = write!(text, ", version {}", from.version);
+    write!(text, ", version {}", from.version)?;
     if !strict {
         text.push_str(", strict=False");
     }
-    text
+    Ok(())
 }
 
-fn describe_fill(fill: &Fill) -> String {
+fn describe_fill(text: &mut String, fill: &Fill) -> fmt::Result {
     match fill {
-        Fill::Normal { mean, std } => format!("normal with mean {mean} and standard deviation {std}"),
-        Fill::Uniform { low, high } => format!("uniform from {low} to {high}"),
-        Fill::Constant(value) => format!("constant {value}"),
-        Fill::Channels { mean, std } => format!("by channel: means {mean:?}, standard deviations {std:?}"),
-        Fill::Ramp { from, to, along } => format!("ramp from {from} to {to} along {along:?}").to_lowercase(),
+        Fill::Normal { mean, std } => write!(text, "normal with mean {mean} and standard deviation {std}"),
+        Fill::Uniform { low, high } => write!(text, "uniform from {low} to {high}"),
+        Fill::Constant(value) => write!(text, "constant {value}"),
+        Fill::Channels { mean, std } => {
+            write!(text, "by channel: means {mean:?}, standard deviations {std:?}")
+        }
+        Fill::Ramp { from, to, along } => {
+            text.push_str(&format!("ramp from {from} to {to} along {along:?}").to_lowercase());
+            Ok(())
+        }
         Fill::Exact { mean, step, adjacent } => {
             let order = if *adjacent { ", pairs side by side" } else { "" };
-            format!("exact sums: mean {mean}, steps of {step}{order}")
+            write!(text, "exact sums: mean {mean}, steps of {step}{order}")
         }
         Fill::Correlated { mean, strength, noise } => {
-            format!("{mean} + {strength}·xhat + {noise}·N(0, 1)")
+            write!(text, "{mean} + {strength}·xhat + {noise}·N(0, 1)")
         }
-        Fill::Special { base, at } => format!("{}, {} element(s) replaced", describe_fill(base), at.len()),
-        Fill::Values(_) => "written out".to_owned(),
-        Fill::Bits(_) => "written out as bits".to_owned(),
+        Fill::Special { base, at } => {
+            describe_fill(text, base)?;
+            write!(text, ", {} element(s) replaced", at.len())
+        }
+        Fill::Values(_) => text.write_str("written out"),
+        Fill::Bits(_) => text.write_str("written out as bits"),
     }
 }

@@ -2,58 +2,67 @@
 
 mod action;
 mod describe;
+mod fields;
 mod modes;
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use action::{Action, Dictionary, Frozen, Input, Layout, Part, Reach, Setting, Slot};
+pub use fields::{DERIVED_FIELDS, LONGEST_FIELD};
 pub use modes::{LayerMode, Modes, is_within};
 
 use crate::data::{Draws, Role, generate};
 use crate::format::{CaseSpec, Fill, LayerSpec, Tier};
 use crate::observed::{ErrorClass, TensorName};
+use crate::variant::Variant;
 use crate::written::Written;
-use crate::yaml::Node;
+use crate::yaml::read_again;
 use crate::{DType, Tensor};
 
 /// Where a case is written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Place {
     /// The file, as the user gave it.
-    pub file: String,
+    pub file: Arc<str>,
     /// The line of the case's name, counted from 1.
     pub line: usize,
 }
 
-/// One expanded case.
+/// One expanded case. What it has in common with the cases beside it is shared with them.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// `suite/name[axis=label,…]`, the same in every run.
     pub id: String,
     /// The suite's name.
-    pub suite: String,
+    pub suite: Arc<str>,
     /// What the suite says of itself.
-    pub suite_about: Option<String>,
+    pub suite_about: Option<Arc<str>>,
     /// The story that the suite tells, where it tells one.
-    pub story: Option<std::sync::Arc<Story>>,
+    pub story: Option<Arc<Story>>,
     /// The case's name within the suite.
-    pub name: String,
-    /// The axes it was multiplied over, with its value's label on each.
-    pub axes: Vec<(String, String)>,
+    pub name: Arc<str>,
     /// Where it is written.
     pub place: Place,
     /// The lines it is written in.
-    pub written: std::sync::Arc<Written>,
-    /// The fields as written, defaults and axes merged.
-    pub fields: Node,
-    /// The fields, read.
-    pub spec: CaseSpec,
+    pub written: Arc<Written>,
+    /// What the case shows.
+    pub about: Option<Arc<str>>,
+    /// When it is run.
+    pub tier: Tier,
+    /// The type of everything that has no type of its own.
+    pub dtype: DType,
+    /// The type of the inputs that have no type of their own.
+    pub input_dtype: DType,
+    /// Which data.
+    pub seed: u64,
     /// The layers, resolved, in the order in which a forward runs them.
-    pub layers: Vec<Layer>,
+    pub layers: Arc<[Layer]>,
     /// The steps, resolved.
-    pub script: Vec<Action>,
+    pub script: Arc<[Action]>,
     /// What the file itself knows of the answer.
-    pub published: Vec<Published>,
+    pub published: Arc<[Published]>,
+    /// Which of those that its matrix makes.
+    pub(crate) variant: Variant,
 }
 
 /// Which of PyTorch's three classes the layer is.
@@ -101,10 +110,7 @@ pub struct Story {
 /// A layer as a case describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Layer {
-    /// Its path in the model; empty where the layer is all there is.
-    pub path: String,
-    /// Its fields.
-    pub spec: LayerSpec,
+    // What two layers differ in most is compared first.
     /// The class.
     pub kind: LayerKind,
     /// Channels, C.
@@ -113,6 +119,10 @@ pub struct Layer {
     pub dtype: DType,
     /// The type of the running statistics.
     pub statistics_dtype: DType,
+    /// Its path in the model; empty where the layer is all there is.
+    pub path: String,
+    /// Its fields.
+    pub spec: LayerSpec,
 }
 
 impl Layer {
@@ -140,18 +150,19 @@ impl Layer {
 /// A tensor that a case asks for, before its data exist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generated {
-    /// How it is filled.
-    pub fill: Fill,
-    /// What it is for.
-    pub role: Role,
-    /// The how-many-eth of its role in the case, from 0.
-    pub occurrence: u32,
+    // What two tensors differ in most is compared first.
     /// Its element type.
     pub dtype: DType,
     /// Its shape.
     pub shape: Vec<usize>,
+    /// What it is for.
+    pub role: Role,
+    /// The how-many-eth of its role in the case, from 0.
+    pub occurrence: u32,
     /// Whether its first sample stands for all of them.
     pub one_sample: bool,
+    /// How it is filled.
+    pub fill: Fill,
 }
 
 impl Generated {
@@ -190,30 +201,6 @@ pub enum PublishedAnswer {
     Error(ErrorClass),
 }
 
-/// Fields that a case has beside those of the format, for filters: the class, the names of the steps in
-/// order, whether any forward happens in training mode, the number of layers, the layouts of inputs and gradients, and
-/// whether any layer holds a tensor in f16 or bf16 at any time.
-pub const DERIVED_FIELDS: [&str; 8] =
-    ["suite", "name", "kind", "steps", "trains", "layers", "layouts", "half_layers"];
-
-/// Fields that a case has a value of even where it does not write them.
-const DEFAULTED_FIELDS: [&str; 11] = [
-    "dtype",
-    "seed",
-    "tier",
-    "layer.dtype",
-    "layer.statistics_dtype",
-    "layer.features",
-    "layer.eps",
-    "layer.momentum",
-    "layer.affine",
-    "layer.track_running_stats",
-    "input.dtype",
-];
-
-/// The most bytes of a value in [`Case::all_fields`].
-pub const LONGEST_FIELD: usize = 160;
-
 impl Case {
     /// The initial contents of a parameter or buffer of layer number `layer`, where the case gives them.
     pub fn initial(&self, layer: usize, slot: Slot) -> Option<Tensor> {
@@ -229,58 +216,20 @@ impl Case {
             shape: vec![layer.features],
             one_sample: false,
         };
-        Some(generated.tensor(self.spec.seed, None))
+        Some(generated.tensor(self.seed, None))
     }
 
-    /// The value of a field for filters and reports: as written, or else the format's default. `None` when
-    /// neither is there.
-    pub fn field(&self, path: &str) -> Option<String> {
-        // What the resolved case says comes before what is written: null may stand for something.
-        match path {
-            "layer.dtype" => return Some(self.first().dtype.to_string()),
-            "layer.statistics_dtype" => return Some(self.first().statistics_dtype.to_string()),
-            "layer.features" => return Some(self.first().features.to_string()),
-            _ => {}
-        }
-        if let Some((_, label)) = self.axes.iter().find(|(axis, _)| axis == path) {
-            return Some(label.clone());
-        }
-        if let Some(node) = self.fields.at(path) {
-            return Some(node.to_string());
-        }
-        let layer = &self.spec.layer;
-        Some(match path {
-            "suite" => self.suite.clone(),
-            "name" => self.name.clone(),
-            "dtype" => self.spec.dtype.to_string(),
-            "seed" => self.spec.seed.to_string(),
-            "layer.eps" => layer.eps.to_string(),
-            "layer.momentum" => layer.momentum.map_or_else(|| "null".to_owned(), |m| m.to_string()),
-            "layer.affine" => layer.affine.to_string(),
-            "layer.track_running_stats" => layer.track_running_stats.to_string(),
-            "tier" => self.spec.tier.name().to_owned(),
-            "input.dtype" => self.spec.input.dtype.unwrap_or(self.spec.dtype).to_string(),
-            "kind" => format!("{:?}", self.first().kind),
-            "layers" => self.layers.len().to_string(),
-            "layouts" => self.layouts(),
-            "half_layers" => self.has_half_layers().to_string(),
-            "steps" => self.script.iter().map(Action::name).collect::<Vec<_>>().join(" "),
-            "trains" => self.trains().to_string(),
-            _ => return None,
-        })
+    /// The axes it was multiplied over, with its value's label on each, in the order of the file.
+    pub fn axes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variant.axes()
     }
 
-    /// All fields that [`Case::field`] knows of this case, by their dotted paths, with their values: axes, what is
-    /// written, defaults and [`DERIVED_FIELDS`]. Values that are longer than [`LONGEST_FIELD`] are left out.
-    pub fn all_fields(&self) -> BTreeMap<String, String> {
-        let mut paths: Vec<String> = self.axes.iter().map(|(axis, _)| axis.clone()).collect();
-        paths.extend(DERIVED_FIELDS.iter().chain(&DEFAULTED_FIELDS).map(|&path| path.to_owned()));
-        self.fields.paths(&mut paths);
-        let value = |path: String| {
-            let value = self.field(&path).filter(|value| value.len() <= LONGEST_FIELD)?;
-            Some((path, value))
-        };
-        paths.into_iter().filter(|path| path != "about").filter_map(value).collect()
+    /// The fields, defaults and axes merged. They are read again: a case keeps what it needs of them.
+    ///
+    /// # Panics
+    /// Never: a case comes of fields that could be read.
+    pub fn spec(&self) -> CaseSpec {
+        read_again(&self.variant.fields()).unwrap_or_else(|| unreachable!("the fields of {}", self.id))
     }
 
     /// The layer, or the first one of a model.
@@ -290,7 +239,7 @@ impl Case {
 
     /// Whether the case is run in this tier.
     pub fn is_in(&self, tier: Tier) -> bool {
-        self.spec.tier <= tier
+        self.tier <= tier
     }
 
     /// Whether any forward happens in training mode.
@@ -323,7 +272,7 @@ impl Case {
     /// The layouts of its inputs and gradients, each once, in their order.
     fn layouts(&self) -> String {
         let mut names: Vec<String> = Vec::new();
-        for action in &self.script {
+        for action in self.script.iter() {
             if let Action::Forward { input: Input { layout, .. }, .. } | Action::Backward { layout, .. } =
                 action
             {

@@ -106,8 +106,9 @@ pub(crate) fn check_path(path: &str) -> PathCheck {
             children(root, schema, segment, &mut next, &mut known);
         }
         if next.is_empty() {
-            known.sort();
+            known.sort_unstable();
             known.dedup();
+            let known = known.into_iter().map(str::to_owned).collect();
             return PathCheck::Unknown { segment: segment.to_owned(), known };
         }
         here = next;
@@ -120,7 +121,7 @@ fn children<'a>(
     schema: &'a Value,
     segment: &str,
     next: &mut Vec<&'a Value>,
-    known: &mut Vec<String>,
+    known: &mut Vec<&'a str>,
 ) {
     if let Some(reference) = schema["$ref"].as_str() {
         if let Some(target) = root.pointer(reference.trim_start_matches('#')) {
@@ -134,7 +135,7 @@ fn children<'a>(
         }
     }
     if let Some(properties) = schema["properties"].as_object() {
-        known.extend(properties.keys().cloned());
+        known.extend(properties.keys().map(String::as_str));
         next.extend(properties.get(segment));
     }
     if segment.parse::<usize>().is_ok() && schema["items"].is_object() {

@@ -1,6 +1,7 @@
 //! From the fields of an expanded case to a [`Case`]: everything that can be known to be wrong before a
 //! backend runs is found here.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 mod dictionary;
@@ -75,7 +76,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// The steps as written or from the short form, with the path of each.
-    fn steps(&mut self) -> Option<Vec<(String, Step)>> {
+    fn steps(&mut self) -> Option<Vec<(String, Cow<'a, Step>)>> {
         let forward = Step::Forward { at: None, no_grad: false, input: None };
         match (&self.spec.mode, &self.spec.steps) {
             (Some(_), Some(_)) => {
@@ -98,21 +99,23 @@ impl<'a> Resolver<'a> {
                     Mode::Eval => Step::Eval { at: None },
                 };
                 let steps = [switch, forward, Step::Backward { grad: None, layout: Layout::Contiguous }];
-                Some(steps.map(|step| ("mode".to_owned(), step)).into())
+                Some(steps.map(|step| ("mode".to_owned(), Cow::Owned(step))).into())
             }
             (None, Some(steps)) if steps.is_empty() => {
                 self.problem("steps", "the case has no steps", "`steps: [train, forward, backward]`");
                 None
             }
             (None, Some(steps)) => {
-                let number = |(number, step): (usize, &Step)| (format!("steps.{number}"), step.clone());
-                Some(steps.iter().enumerate().map(number).collect())
+                let numbered = steps.iter().enumerate();
+                Some(
+                    numbered.map(|(number, step)| (format!("steps.{number}"), Cow::Borrowed(step))).collect(),
+                )
             }
         }
     }
 
     /// The layers of the case: the one, or those of the model in order.
-    fn layers(&mut self, steps: &[(String, Step)]) -> Option<Vec<Layer>> {
+    fn layers(&mut self, steps: &[(String, Cow<'_, Step>)]) -> Option<Vec<Layer>> {
         let first = First::of(steps);
         let shape =
             first.as_ref().and_then(|first| first.shape.clone()).or_else(|| self.spec.input.shape.clone());
@@ -286,8 +289,8 @@ struct First {
 }
 
 impl First {
-    fn of(steps: &[(String, Step)]) -> Option<Self> {
-        steps.iter().enumerate().find_map(|(index, (_, step))| match step {
+    fn of(steps: &[(String, Cow<'_, Step>)]) -> Option<Self> {
+        steps.iter().enumerate().find_map(|(index, (_, step))| match &**step {
             Step::Forward { input, .. } => {
                 let shape = input.as_ref().and_then(|input| input.shape.clone());
                 Some(First { number: index + 1, shape })

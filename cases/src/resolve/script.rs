@@ -1,5 +1,7 @@
 //! The steps of a case.
 
+use std::borrow::Cow;
+
 use crate::DType;
 use crate::case::{Action, Frozen, Generated, Input, Layer, Layout, Setting, Slot, is_within};
 use crate::data::Role;
@@ -31,7 +33,7 @@ struct Latest {
 }
 
 impl Resolver<'_> {
-    pub(super) fn script(&mut self, steps: &[(String, Step)], layers: &[Layer]) -> Vec<Action> {
+    pub(super) fn script(&mut self, steps: &[(String, Cow<'_, Step>)], layers: &[Layer]) -> Vec<Action> {
         let mut progress = Progress::default();
         let mut script = Vec::new();
         for (index, (path, step)) in steps.iter().enumerate() {

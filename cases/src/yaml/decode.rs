@@ -29,11 +29,11 @@ pub fn decode<T: DeserializeOwned>(source: &Source, node: &Node, problems: &mut 
         let place = |path: &[String]| {
             if path.is_empty() { rest.span } else { rest.span_of(&path.join(".")) }
         };
-        let missing_because_removed = error.missing.is_some_and(|field| {
+        let missing_because_removed = error.0.missing.is_some_and(|field| {
             removed.iter().any(|(mapping, key)| key == field && *mapping == place(&path))
         });
         let empty_because_removed =
-            error.without_key && removed.iter().any(|(mapping, _)| *mapping == place(&path));
+            error.0.without_key && removed.iter().any(|(mapping, _)| *mapping == place(&path));
         if !missing_because_removed && !empty_because_removed {
             problems.push(error.clone().into_problem(source, node.span));
         }
@@ -45,6 +45,11 @@ pub fn decode<T: DeserializeOwned>(source: &Source, node: &Node, problems: &mut 
         removed.push(gone);
         error = T::deserialize(Decoder(&rest)).err()?;
     }
+}
+
+/// Reads a value that [`decode`] has read before; `None` where something is wrong with it after all.
+pub(crate) fn read_again<T: DeserializeOwned>(node: &Node) -> Option<T> {
+    T::deserialize(Decoder(node)).ok()
 }
 
 /// A number as it stands in the file: rounded by whoever knows the dtype.
@@ -80,8 +85,12 @@ impl<'de> Deserialize<'de> for Literal {
     }
 }
 
+/// One word wide, so that what goes well isn't moved about with room for what doesn't.
 #[derive(Debug, Clone)]
-struct DecodeError {
+struct DecodeError(Box<Mistake>);
+
+#[derive(Debug, Clone, Default)]
+struct Mistake {
     message: String,
     help: Option<String>,
     span: Option<Span>,
@@ -94,27 +103,28 @@ struct DecodeError {
 
 impl DecodeError {
     fn at(mut self, span: Span) -> Self {
-        self.span.get_or_insert(span);
+        self.0.span.get_or_insert(span);
         self
     }
 
     fn under(mut self, segment: impl Into<String>) -> Self {
-        self.reversed_path.push(segment.into());
+        self.0.reversed_path.push(segment.into());
         self
     }
 
     fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
     fn path(&self) -> Vec<String> {
-        self.reversed_path.iter().rev().cloned().collect()
+        self.0.reversed_path.iter().rev().cloned().collect()
     }
 
     fn into_problem(self, source: &Source, whole: Span) -> Problem {
-        let problem = Problem::at(source, self.span.unwrap_or(whole), self.message);
-        match self.help {
+        let Mistake { message, help, span, .. } = *self.0;
+        let problem = Problem::at(source, span.unwrap_or(whole), message);
+        match help {
             Some(help) => problem.with_help(help),
             None => problem,
         }
@@ -132,7 +142,7 @@ impl DecodeError {
 
 impl Display for DecodeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
@@ -140,14 +150,7 @@ impl std::error::Error for DecodeError {}
 
 impl serde::de::Error for DecodeError {
     fn custom<T: Display>(message: T) -> Self {
-        DecodeError {
-            message: message.to_string(),
-            help: None,
-            span: None,
-            reversed_path: Vec::new(),
-            missing: None,
-            without_key: false,
-        }
+        DecodeError(Box::new(Mistake { message: message.to_string(), ..Mistake::default() }))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
@@ -160,7 +163,7 @@ impl serde::de::Error for DecodeError {
 
     fn missing_field(field: &'static str) -> Self {
         let mut error = Self::custom(format!("`{field}` is missing"));
-        error.missing = Some(field);
+        error.0.missing = Some(field);
         error
     }
 }
@@ -333,9 +336,9 @@ impl<'de> Deserializer<'de> for Decoder<'_> {
             Kind::Scalar { text, .. } => Choice { word: text, span: self.0.span, value: None },
             Kind::Map(entries) => {
                 let [entry] = &entries[..] else {
-                    let keys: Vec<&str> = entries.iter().map(|entry| entry.key.as_str()).collect();
+                    let keys: Vec<&str> = entries.iter().map(|entry| &*entry.key).collect();
                     let mut error = DecodeError::custom(format!("expected one key, found {}", keys.len()));
-                    error.without_key = keys.is_empty();
+                    error.0.without_key = keys.is_empty();
                     let help = format!("keep one of `{}`", keys.join("`, `"));
                     return Err(if keys.is_empty() { error } else { error.help(help) }.at(self.0.span));
                 };
@@ -407,13 +410,13 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         };
         self.next += 1;
         let key = StrDeserializer::<DecodeError>::new(&entry.key);
-        seed.deserialize(key).map(Some).map_err(|error| error.at(entry.key_span).under(&entry.key))
+        seed.deserialize(key).map(Some).map_err(|error| error.at(entry.key_span).under(&*entry.key))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Decoded<V::Value> {
         let entry = &self.entries[self.next - 1];
         let place = if entry.value.span.len == 0 { entry.key_span } else { entry.value.span };
-        seed.deserialize(Decoder(&entry.value)).map_err(|error| error.at(place).under(&entry.key))
+        seed.deserialize(Decoder(&entry.value)).map_err(|error| error.at(place).under(&*entry.key))
     }
 }
 
@@ -475,7 +478,7 @@ impl<'de> VariantAccess<'de> for Variant<'_> {
     /// A bare word is the variant with all its fields left out: `forward` is `{forward: {}}`.
     fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], visitor: V) -> Decoded<V::Value> {
         match self.value {
-            Some(Node { kind: Kind::Scalar { text, quoted: false }, span }) if text == "true" => {
+            Some(Node { kind: Kind::Scalar { text, quoted: false }, span }) if **text == *"true" => {
                 let error = DecodeError::custom(format!("expected a mapping, found `{text}`")).at(*span);
                 Err(error.help(format!("write the word alone: `{}`", self.word)).under(self.word))
             }

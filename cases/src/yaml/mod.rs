@@ -10,6 +10,7 @@ mod decode;
 mod node;
 mod read;
 
+pub(crate) use decode::read_again;
 pub use decode::{Literal, decode};
 pub use node::{Entry, Kind, Node};
 pub use read::{MAX_FILE_BYTES, parse, read_source};

@@ -1,8 +1,12 @@
 //! The tree: scalars keep their text, because only the reader of a field knows what it should be.
 
+use std::fmt::{Display, Write as _};
+use std::sync::Arc;
+
 use crate::problem::Span;
 
-/// A value of a YAML file and its place.
+/// A value of a YAML file and its place. A clone shares what is below the value with its original, until one of them
+/// changes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// Where it stands. For an alias this is where the anchor is.
@@ -19,34 +23,34 @@ pub enum Kind {
     /// A scalar: its text, and whether it was written in quotes.
     Scalar {
         /// The text, without quotes.
-        text: String,
+        text: Arc<str>,
         /// Whether the file has it in quotes, so that it can only be a string.
         quoted: bool,
     },
     /// A sequence.
-    Seq(Vec<Node>),
+    Seq(Arc<Vec<Node>>),
     /// A mapping, in the order of the file.
-    Map(Vec<Entry>),
+    Map(Arc<Vec<Entry>>),
 }
 
 /// One entry of a mapping.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// The key.
-    pub key: String,
+    pub key: Arc<str>,
     /// Where the key stands.
     pub key_span: Span,
     /// The value.
     pub value: Node,
 }
 
-/// How many items of a sequence [`Node::paths`] goes into.
+/// How many items of a sequence [`Node::visit`] goes into.
 const SEARCHED_ITEMS: usize = 32;
 
 impl Node {
     /// An empty mapping without a place.
     pub fn empty_map() -> Self {
-        Node { span: Span::default(), kind: Kind::Map(Vec::new()) }
+        Node { span: Span::default(), kind: Kind::Map(Arc::default()) }
     }
 
     /// What kind of value this is, for messages.
@@ -60,10 +64,18 @@ impl Node {
         }
     }
 
+    /// The text of a scalar.
+    pub fn text(&self) -> Option<&Arc<str>> {
+        match &self.kind {
+            Kind::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
     /// The entry of a mapping with this key.
     pub fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.kind {
-            Kind::Map(entries) => entries.iter().find(|entry| entry.key == key),
+            Kind::Map(entries) => entries.iter().find(|entry| *entry.key == *key),
             _ => None,
         }
     }
@@ -81,27 +93,31 @@ impl Node {
         })
     }
 
-    /// Adds the dotted paths of all values below this one to `paths`, each before those below it.
-    pub fn paths(&self, paths: &mut Vec<String>) {
-        self.paths_below("", paths);
+    /// Shows all values below this one with their dotted paths, each before those below it, but for what
+    /// [`Node::at`] cannot find: what lies below a key with a dot.
+    pub fn visit<'n>(&'n self, see: &mut dyn FnMut(&str, &'n Node)) {
+        self.visit_below(&mut String::new(), see);
     }
 
-    fn paths_below(&self, above: &str, paths: &mut Vec<String>) {
-        let mut visit = |segment: &str, node: &Node| {
-            let path = if above.is_empty() { segment.to_owned() } else { format!("{above}.{segment}") };
-            paths.push(path.clone());
-            node.paths_below(&path, paths);
+    fn visit_below<'n>(&'n self, path: &mut String, see: &mut dyn FnMut(&str, &'n Node)) {
+        let above = path.len();
+        let mut visit = |segment: &dyn Display, node: &'n Node| {
+            let dot = if above == 0 { "" } else { "." };
+            let _ = write!(path, "{dot}{segment}");
+            see(path, node);
+            node.visit_below(path, see);
+            path.truncate(above);
         };
         match &self.kind {
             Kind::Null | Kind::Scalar { .. } => {}
             // An inline tensor has more elements than anybody asks for one by one.
             Kind::Seq(items) => {
                 for (index, item) in items.iter().enumerate().take(SEARCHED_ITEMS) {
-                    visit(&index.to_string(), item);
+                    visit(&index, item);
                 }
             }
             Kind::Map(entries) => {
-                for entry in entries {
+                for entry in entries.iter().filter(|entry| !entry.key.contains('.')) {
                     visit(&entry.key, &entry.value);
                 }
             }
@@ -138,26 +154,25 @@ impl Node {
     pub fn remove(&mut self, path: &[String]) -> bool {
         match (path, &mut self.kind) {
             ([last], Kind::Map(entries)) => {
-                let before = entries.len();
                 // Keys are unique by now: duplicates are taken out where they are reported.
-                entries.retain(|entry| entry.key != *last);
-                entries.len() != before
+                let place = entries.iter().position(|entry| *entry.key == **last);
+                place.map(|place| Arc::make_mut(entries).remove(place)).is_some()
             }
             ([last], Kind::Seq(items)) => match last.parse::<usize>() {
                 Ok(index) if index < items.len() => {
-                    items.remove(index);
+                    Arc::make_mut(items).remove(index);
                     true
                 }
                 _ => false,
             },
-            ([first, rest @ ..], Kind::Map(entries)) => entries
+            ([first, rest @ ..], Kind::Map(entries)) => Arc::make_mut(entries)
                 .iter_mut()
-                .find(|entry| entry.key == *first)
+                .find(|entry| *entry.key == **first)
                 .is_some_and(|entry| entry.value.remove(rest)),
             ([first, rest @ ..], Kind::Seq(items)) => first
                 .parse::<usize>()
                 .ok()
-                .and_then(|index| items.get_mut(index))
+                .and_then(|index| Arc::make_mut(items).get_mut(index))
                 .is_some_and(|item| item.remove(rest)),
             _ => false,
         }
@@ -168,14 +183,18 @@ impl Node {
     pub fn set(&mut self, path: &str, key_span: Span, value: Node) -> bool {
         let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
         if self.kind == Kind::Null {
-            self.kind = Kind::Map(Vec::new());
+            self.kind = Kind::Map(Arc::default());
         }
         let place = match &mut self.kind {
-            Kind::Seq(items) => first.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+            Kind::Seq(items) => {
+                let index = first.parse::<usize>().ok();
+                index.and_then(|index| Arc::make_mut(items).get_mut(index))
+            }
             Kind::Map(entries) => {
-                let place = entries.iter().position(|entry| entry.key == first).unwrap_or_else(|| {
+                let entries = Arc::make_mut(entries);
+                let place = entries.iter().position(|entry| *entry.key == *first).unwrap_or_else(|| {
                     let empty = Node { span: value.span, ..Node::empty_map() };
-                    entries.push(Entry { key: first.to_owned(), key_span, value: empty });
+                    entries.push(Entry { key: first.into(), key_span, value: empty });
                     entries.len() - 1
                 });
                 // Whatever is wrong with the value is wrong because of this key.
@@ -201,11 +220,12 @@ impl Node {
         let (Kind::Map(mine), Kind::Map(theirs)) = (&self.kind, &base.kind) else {
             return self.clone();
         };
-        let mut merged = theirs.clone();
-        for entry in mine {
-            match merged.iter_mut().find(|known| known.key == entry.key) {
+        let mut merged = Vec::with_capacity(theirs.len() + mine.len());
+        merged.extend_from_slice(theirs);
+        for entry in mine.iter() {
+            match merged.iter_mut().find(|known: &&mut Entry| known.key == entry.key) {
                 Some(known) => {
-                    let replaces = whole.contains(&entry.key.as_str());
+                    let replaces = whole.contains(&&*entry.key);
                     let value =
                         if replaces { entry.value.clone() } else { entry.value.over(&known.value, whole) };
                     *known = Entry { value, ..entry.clone() };
@@ -213,12 +233,12 @@ impl Node {
                 None => merged.push(entry.clone()),
             }
         }
-        Node { span: self.span, kind: Kind::Map(merged) }
+        Node { span: self.span, kind: Kind::Map(Arc::new(merged)) }
     }
 }
 
 /// The value in YAML's one-line form.
-impl std::fmt::Display for Node {
+impl Display for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.kind {
             Kind::Null => f.write_str("null"),

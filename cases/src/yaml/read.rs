@@ -1,6 +1,7 @@
 //! From bytes to the tree, through `serde-saphyr`: its scanner, its limits, its places.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
@@ -196,13 +197,13 @@ impl Builder<'_> {
         let written = self.source.text.get(span.start..end).unwrap_or_default();
         let kind = match raw.value {
             Raw::Null => Kind::Null,
-            Raw::Typed => Kind::Scalar { text: written.trim().to_owned(), quoted: false },
+            Raw::Typed => Kind::Scalar { text: written.trim().into(), quoted: false },
             Raw::Text(text) => {
                 let quoted = written.starts_with(['"', '\'', '|', '>']);
-                Kind::Scalar { text, quoted }
+                Kind::Scalar { text: text.into(), quoted }
             }
-            Raw::Seq(items) => Kind::Seq(items.into_iter().map(|item| self.node(item)).collect()),
-            Raw::Map(entries) => Kind::Map(self.entries(entries)),
+            Raw::Seq(items) => Kind::Seq(Arc::new(items.into_iter().map(|item| self.node(item)).collect())),
+            Raw::Map(entries) => Kind::Map(Arc::new(self.entries(entries))),
         };
         Node { span, kind }
     }
@@ -212,7 +213,7 @@ impl Builder<'_> {
         for (key, value) in entries {
             let key_span = span_of(self.source, key.defined);
             let value = self.node(value);
-            if let Some(first) = known.iter().find(|entry| entry.key == key.value) {
+            if let Some(first) = known.iter().find(|entry| *entry.key == key.value) {
                 let line = self.source.line_of(first.key_span.start);
                 self.problems.push(
                     Problem::at(self.source, key_span, format!("the key `{}` stands here twice", key.value))
@@ -225,7 +226,7 @@ impl Builder<'_> {
                         .with_help("`defaults` and `matrix` do what a merge would"),
                 );
             } else {
-                known.push(Entry { key: key.value, key_span, value });
+                known.push(Entry { key: key.value.into(), key_span, value });
             }
         }
         known

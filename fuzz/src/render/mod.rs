@@ -18,7 +18,17 @@ pub const CASE: &str = "found";
 
 /// A suite of one case. `suite` is its name; what reads as the same when it is left out is left out.
 pub fn suite(suite: &str, spec: &CaseSpec) -> String {
-    let mut text = format!("suite: {suite}\ncases:\n  - name: {CASE}\n");
+    written(suite, CASE, spec)
+}
+
+/// The same, where the case has a name of its own.
+pub fn named(suite: &str, name: &str, spec: &CaseSpec) -> String {
+    written(suite, &quoted(name), spec)
+}
+
+/// The same, where `name` is the case's as it is written.
+fn written(suite: &str, name: &str, spec: &CaseSpec) -> String {
+    let mut text = format!("suite: {suite}\ncases:\n  - name: {name}\n");
     let mut line = |key: &str, value: String| {
         let gap = if value.starts_with('\n') { "" } else { " " };
         let _ = writeln!(text, "    {key}:{gap}{value}");
@@ -188,7 +198,7 @@ mod tests {
     fn comes_back(spec: &CaseSpec) {
         let text = suite("written", spec);
         let read = bn_cases::load_str("written.yaml", &text).unwrap_or_else(|why| panic!("{why:?}\n{text}"));
-        assert_eq!(read.cases[0].spec, *spec, "{text}");
+        assert_eq!(read.cases[0].spec(), *spec, "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod backends;
 mod checks;
+mod random;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,7 @@ use crate::partition;
 
 pub use backends::{Backends, ConfigArgs, OracleArgs, OracleName, RecordArgs, WorkerArgs};
 pub use checks::{BenchArgs, BudgetsArgs, FaultsArgs, GpuCheckArgs, GuardArgs, Shape, SoundArgs};
+pub use random::RandomArgs;
 
 const FILTER_HELP: &str = "\
 Filters: a list of terms, the same for every command.
@@ -64,7 +66,7 @@ pub enum Command {
     /// Run cases on backends and judge every answer.
     #[command(
         after_help = FILTER_HELP,
-        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck run\n  bncheck run --tier full\n  bncheck run 'pitfalls/*' dtype=f32 --backend candle\n  bncheck run layer.momentum=null --format json\n  bncheck run --baseline main/results.json\n  bncheck run --tier full --partition 1/3\n  bncheck run --backend-cmd 'python3 my_bn.py'\n\n{EXIT_CODES}")
+        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck run\n  bncheck run --tier full\n  bncheck run 'pitfalls/*' dtype=f32 --backend candle\n  bncheck run layer.momentum=null --format json\n  bncheck run --baseline main/results.json\n  bncheck run --tier full --partition 1/3\n  bncheck run --random 200000 --seed 7\n  bncheck run --backend-cmd 'python3 my_bn.py'\n\n{EXIT_CODES}")
     )]
     Run(RunArgs),
     /// Compare the results of two runs, case by case. What only one of them could have is said once: backends that the
@@ -189,6 +191,8 @@ pub struct RunArgs {
     /// its id alone; `bncheck report` merges the results.
     #[arg(long, value_name = "K/N", value_parser = partition::parse)]
     pub partition: Option<Part>,
+    #[command(flatten)]
+    pub random: RandomArgs,
     #[command(flatten)]
     pub baseline: BaselineArgs,
     /// Go on with a run that was stopped or killed: the same command line again, with this. What it had done is not done

@@ -1,6 +1,7 @@
 //! `bncheck`: the command line.
 
 mod args;
+mod asked;
 mod backends;
 mod baseline;
 mod commands;

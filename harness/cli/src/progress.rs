@@ -13,6 +13,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 pub struct Progress {
     total: usize,
     unexpected: usize,
+    by_chance: bool,
     bar: Option<ProgressBar>,
     last_line: Instant,
 }
@@ -34,12 +35,17 @@ impl Progress {
         if bar.is_none() {
             eprintln!("running {total} case{}", if total == 1 { "" } else { "s" });
         }
-        Progress { total, unexpected: 0, bar, last_line: Instant::now() }
+        Progress { total, unexpected: 0, by_chance: false, bar, last_line: Instant::now() }
+    }
+
+    /// The same of cases that may be made by chance.
+    pub fn by_chance(self, by_chance: bool) -> Self {
+        Progress { by_chance, ..self }
     }
 
     /// One more case is done.
     pub fn case_done(&mut self, done: usize, verdicts: &[Verdict]) {
-        self.unexpected += verdicts.iter().filter(|verdict| !verdict.is_expected()).count();
+        self.unexpected += verdicts.iter().filter(|verdict| !verdict.is_expected_of(self.by_chance)).count();
         match &self.bar {
             Some(bar) => {
                 bar.set_position(done as u64);

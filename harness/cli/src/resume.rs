@@ -1,16 +1,16 @@
 //! Runs that were stopped or killed, and are gone on with.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
-use bn_cases::Case;
 use bn_harness::journal::{Begun, FileJournal};
 use bn_harness::results::{RunResults, Selection};
+use bn_harness::runner::{Keep, Source};
 use bn_reports::json::WriteError;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::asked::Asked;
 use crate::backends::Chosen;
 use crate::exit::CliError;
 use crate::folder::Folder;
@@ -33,15 +33,23 @@ pub struct Unfinished {
 ///
 /// # Errors
 /// When a file cannot be read.
-pub fn identity(selection: &Selection, cases: &[&Case], chosen: &Chosen) -> Result<Value, CliError> {
+pub fn identity(
+    selection: &Selection,
+    cases: &Asked<'_>,
+    keep: Keep,
+    chosen: &Chosen,
+) -> Result<Value, CliError> {
+    let by_chance = selection.random.map(|random| format!("{} of seed {}", random.cases, random.seed));
     Ok(json!({
         "the build of bncheck": build()?,
         "the suites": selection.suites,
         "the filter": selection.filter,
         "the tier": selection.tier,
         "the part": selection.part.map(|part| part.to_string()),
+        "the cases made by chance": by_chance,
         "the files of the cases": files(cases)?,
         "the number of cases": cases.len(),
+        "the cases that are listed": if keep.is_choice(cases.len()) { "those that are notable" } else { "all" },
         "the backends": chosen.names(),
         "the programs": chosen.programs(),
         "the oracle": chosen.oracle.identity(),
@@ -61,10 +69,9 @@ fn build() -> Result<String, CliError> {
 }
 
 /// A hash of what is in the files of these cases.
-fn files(cases: &[&Case]) -> Result<String, CliError> {
-    let files: BTreeSet<&str> = cases.iter().map(|case| case.place.file.as_str()).collect();
+fn files(cases: &Asked<'_>) -> Result<String, CliError> {
     let mut hash = Sha256::new();
-    for file in files {
+    for file in cases.files() {
         let text = std::fs::read(file)?;
         hash.update(file.len().to_le_bytes());
         hash.update(file);

@@ -1,9 +1,11 @@
 //! Which cases a command speaks of.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use bn_cases::format::Tier;
 use bn_cases::{Case, Filter, Suite, did_you_mean, load};
+use bn_fuzz::random::{self, Random};
 
 use crate::exit::CliError;
 
@@ -59,16 +61,20 @@ impl Cases {
 
     /// The suite with this name.
     pub fn suite(&self, name: &str) -> Option<&Suite> {
-        self.suites.iter().find(|suite| suite.name == name)
+        self.suites.iter().find(|suite| *suite.name == *name)
     }
 
-    /// The case with this id.
+    /// The case with this id, of a suite or made by chance.
     ///
     /// # Errors
     /// When there is none.
-    pub fn by_id(&self, id: &str) -> Result<&Case, CliError> {
+    pub fn by_id(&self, id: &str) -> Result<Cow<'_, Case>, CliError> {
         let all = self.all();
-        all.iter().find(|case| case.id == id).copied().ok_or_else(|| {
+        if let Some(case) = all.iter().find(|case| case.id == id) {
+            return Ok(Cow::Borrowed(case));
+        }
+        let made = Random::parse(id).map(|(seed, number)| Cow::Owned(random::case(seed, number)));
+        made.ok_or_else(|| {
             let guess = did_you_mean(id, all.iter().map(|case| case.id.as_str()));
             CliError::UnknownCase {
                 id: id.to_owned(),

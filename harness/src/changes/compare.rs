@@ -70,6 +70,9 @@ struct Uncompared<'a> {
     /// Cases that the other run's selection leaves out.
     cases_before: HashSet<&'a str>,
     cases_now: HashSet<&'a str>,
+    /// How many results the other run may have and does not list.
+    listed_before: usize,
+    listed_now: usize,
 }
 
 impl<'a> Comparison<'a> {
@@ -83,11 +86,13 @@ impl<'a> Comparison<'a> {
     }
 
     fn added(&self, result: &'a CaseResult, kept: &mut Uncompared<'a>) -> Option<Transition> {
-        if !result.verdict.is_expected() {
+        if !self.new.run.expects(result.verdict) {
             return Some(transition(TransitionKind::NewlyFailing, None, Some(result)));
         }
         if !self.base.backends.contains(&*result.backend) {
             *kept.asked_now.entry(&result.backend).or_default() += 1;
+        } else if !self.base.run.left_out.is_empty() {
+            kept.listed_now += 1;
         } else if self.base_covers_new || self.base.cases.contains_key(&*result.case) {
             return Some(transition(TransitionKind::Added, None, Some(result)));
         } else {
@@ -99,6 +104,8 @@ impl<'a> Comparison<'a> {
     fn removed(&self, result: &'a CaseResult, kept: &mut Uncompared<'a>) -> Option<Transition> {
         if !self.new.backends.contains(&*result.backend) {
             *kept.asked_before.entry(&result.backend).or_default() += 1;
+        } else if !self.new.run.left_out.is_empty() {
+            kept.listed_before += 1;
         } else if self.new_covers_base {
             return Some(transition(TransitionKind::Removed, Some(result), None));
         } else {
@@ -123,6 +130,7 @@ impl<'a> Comparison<'a> {
                 notes.push(format!("{name} is {now}, in the baseline {}", before.version));
             }
         }
+        notes.extend(self.not_listed(&kept));
         let other = self.rewritten();
         if let [first, ..] = &other[..] {
             let named = if other.len() > NAMED { format!("{first} and others") } else { other.join(", ") };
@@ -146,6 +154,28 @@ impl<'a> Comparison<'a> {
         if !kept.cases_now.is_empty() {
             let count = counted(kept.cases_now.len(), "case");
             notes.push(format!("the baseline is of a choice of cases: {count} of this run are not compared"));
+        }
+        notes
+    }
+
+    /// What is only counted in one of the runs cannot be compared case by case.
+    fn not_listed(&self, kept: &Uncompared<'_>) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (who, run) in [("the baseline", self.base.run), ("this run", self.new.run)] {
+            if !run.left_out.is_empty() {
+                let (all, left_out) = (counted(run.case_count(), "case"), run.left_out.cases);
+                notes.push(format!(
+                    "of its {all} {who} counts {left_out} without listing them: they are not compared"
+                ));
+            }
+        }
+        for (count, one, other) in
+            [(kept.listed_before, "the baseline", "this run"), (kept.listed_now, "this run", "the baseline")]
+        {
+            if count > 0 {
+                let results = counted(count, "result");
+                notes.push(format!("{results} that {one} lists and {other} does not are not compared"));
+            }
         }
         notes
     }
@@ -208,6 +238,11 @@ fn takes_all_of(one: &Selection, other: &Selection) -> bool {
         && (one.filter.is_empty() || one.filter == other.filter)
         && (one.tier == "full" || one.tier == other.tier)
         && (one.part.is_none() || one.part == other.part)
+        && match (one.random, other.random) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.seed == other.seed && one.cases >= other.cases,
+            _ => false,
+        }
 }
 
 /// The change from one result to another of the same case and backend, if there is one.

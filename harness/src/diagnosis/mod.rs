@@ -10,16 +10,16 @@ pub mod measure;
 mod pairs;
 mod rank;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use bn_api::{Request, Responder, Response, StepAnswer};
-use bn_cases::Case;
 
 use crate::judge::judge;
 use crate::oracle::Oracle;
 use crate::parallel;
 use crate::results::{BackendDiagnosis, CaseResult, Mistake, RunResults, StepResult, Verdict};
-use crate::runner::step_names;
+use crate::runner::{Source, step_names};
 use fit::{Wrong, blurred};
 use pairs::{answers, plausible};
 use rank::Evidence;
@@ -61,13 +61,13 @@ pub struct Lineup {
 }
 
 /// Replays failures of a run, puts what reproduces them into their results, and what that says of each backend beside
-/// them. `cases` are those of the run; `open` makes a lineup for each of `jobs` threads, with the run's backends.
+/// them. `cases` are those that the results list; `open` makes a lineup for each of `jobs` threads, with the run's backends.
 ///
 /// # Errors
 /// When no lineup can be had.
 pub fn diagnose<E: Send>(
     results: &mut RunResults,
-    cases: &[&Case],
+    cases: &(impl Source + ?Sized),
     open: &(dyn Fn() -> Result<Lineup, E> + Sync),
     jobs: usize,
 ) -> Result<(), E> {
@@ -98,7 +98,9 @@ pub fn diagnose<E: Send>(
         for (case, suspicions) in evidence.by_case() {
             results.results[case * columns + backend].diagnosis = suspicions;
         }
-        let failing = count_failing(&results.results, backend, columns);
+        let not_listed =
+            results.left_out.count_of(|more| more.backend == name && more.verdict == Verdict::Fail);
+        let failing = count_failing(&results.results, backend, columns) + not_listed;
         if failing > 0 {
             let (replayed, explanations) = (evidence.failures.len(), evidence.explanations());
             results.diagnoses.push(BackendDiagnosis { backend: name, failing, replayed, explanations });
@@ -133,8 +135,8 @@ fn declared(result: &CaseResult, steps: &mut [StepResult]) {
 type Declared<'a> = dyn Fn(usize, usize, &mut [StepResult]) + Sync + 'a;
 
 /// Whose failures are to be explained.
-struct Question<'a> {
-    cases: &'a [&'a Case],
+struct Question<'a, S: ?Sized> {
+    cases: &'a S,
     /// The cases that each patient fails.
     failing: Vec<Vec<usize>>,
     /// The cases that each patient passes.
@@ -155,7 +157,7 @@ struct Found {
     fits: Vec<(Suspect, f64)>,
 }
 
-impl Question<'_> {
+impl<S: Source + ?Sized> Question<'_, S> {
     /// What is found of each patient.
     fn examine<E: Send>(&self, open: &(dyn Fn() -> Result<Lineup, E> + Sync)) -> Result<Vec<Evidence>, E> {
         let catalogue = std::sync::Mutex::<Vec<Mistake>>::default();
@@ -219,9 +221,9 @@ impl Question<'_> {
 
     /// Up to `limit` of some cases, from every suite in turn.
     fn spread(&self, cases: &[usize], limit: usize) -> Vec<usize> {
-        let mut suites: Vec<(&str, Vec<usize>)> = Vec::new();
+        let mut suites: Vec<(Cow<'_, str>, Vec<usize>)> = Vec::new();
         for &case in cases {
-            let suite = self.cases[case].suite.as_str();
+            let suite = self.cases.suite(case);
             match suites.iter_mut().find(|(known, _)| *known == suite) {
                 Some((_, of_suite)) => of_suite.push(case),
                 None => suites.push((suite, vec![case])),
@@ -257,12 +259,12 @@ impl Question<'_> {
         number: usize,
         patients: &[(usize, Option<Vec<Suspect>>)],
     ) -> Vec<Found> {
-        let case = self.cases[number];
-        let request = Request::from_case(case);
+        let case = self.cases.case(number);
+        let request = Request::from_case(&case);
         let Ok(expected) = lineup.oracle.expect(lineup.arbiter.as_mut(), &request) else {
             return Vec::new();
         };
-        let names = step_names(case);
+        let names = step_names(&case);
         let mut known =
             Answers { suspects: lineup.suspects.as_mut(), request: &request, given: BTreeMap::new() };
         let mut found = Vec::new();

@@ -1,10 +1,11 @@
 //! A journal in a file to which lines are added, one a case, each with a checksum.
 //!
-//! Whatever ends the run, a line is there whole, or it is not taken: a process that is killed leaves at most half of its
+//! What is held in memory of a case is where its line is. Whatever ends the run, a line is there whole, or it is not taken: a process that is killed leaves at most half of its
 //! last one, a machine without power perhaps a stretch of zeros. The first line says which run it is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -36,20 +37,14 @@ struct Head {
     begun: Begun,
 }
 
-/// Where an entry is in the file.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    offset: u64,
-    length: u32,
-}
-
 /// A journal in a file.
 #[derive(Debug)]
 pub struct FileJournal {
     path: PathBuf,
     file: File,
     end: u64,
-    places: Vec<Option<Place>>,
+    places: Places,
+    window: Window,
     synced: Instant,
     since: Instant,
     /// How long the run had taken before this process, in milliseconds.
@@ -101,7 +96,7 @@ impl FileJournal {
             match read(&line) {
                 Some(Line { index, ms, text }) => {
                     let offset = journal.end + (text.as_ptr().addr() - line.as_ptr().addr()) as u64;
-                    journal.keep(index, Place { offset, length: text.len() as u32 });
+                    journal.places.keep(index, offset);
                     journal.earlier = journal.earlier.max(ms);
                 }
                 None => journal.damaged += 1,
@@ -120,7 +115,8 @@ impl FileJournal {
             path: path.to_owned(),
             file,
             end: 0,
-            places: Vec::new(),
+            places: Places::default(),
+            window: Window::default(),
             synced: Instant::now(),
             since: Instant::now(),
             earlier: 0,
@@ -130,7 +126,7 @@ impl FileJournal {
 
     /// How many cases it has.
     pub fn len(&self) -> usize {
-        self.places.iter().flatten().count()
+        self.places.count
     }
 
     /// Whether it has none.
@@ -141,13 +137,6 @@ impl FileJournal {
     /// How long the run has taken, in this process and before, in milliseconds.
     pub fn elapsed_ms(&self) -> u64 {
         self.earlier + self.since.elapsed().as_millis() as u64
-    }
-
-    fn keep(&mut self, index: usize, place: Place) {
-        if self.places.len() <= index {
-            self.places.resize(index + 1, None);
-        }
-        self.places[index] = Some(place);
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), JournalError> {
@@ -161,12 +150,12 @@ impl FileJournal {
 impl Journal for FileJournal {
     fn put(&mut self, index: usize, line: Vec<u8>) -> Result<(), JournalError> {
         let start = format!("{:08x} {index} {} ", checksum(index, &line), self.elapsed_ms());
-        let place = Place { offset: self.end + start.len() as u64, length: line.len() as u32 };
+        let offset = self.end + start.len() as u64;
         let mut whole = start.into_bytes();
         whole.extend(line);
         whole.push(b'\n');
         self.write(&whole)?;
-        self.keep(index, place);
+        self.places.keep(index, offset);
         if self.synced.elapsed() >= SYNC_EVERY {
             let synced = self.file.sync_data();
             synced.map_err(|error| JournalError::Write { path: self.path.clone(), error })?;
@@ -176,16 +165,84 @@ impl Journal for FileJournal {
     }
 
     fn get(&mut self, index: usize) -> Result<Option<Vec<u8>>, JournalError> {
-        let Some(place) = self.places.get(index).copied().flatten() else { return Ok(None) };
-        let mut line = vec![0; place.length as usize];
-        let read =
-            self.file.seek(SeekFrom::Start(place.offset)).and_then(|_| self.file.read_exact(&mut line));
-        read.map_err(|error| JournalError::Read { path: self.path.clone(), error })?;
-        Ok(Some(line))
+        let Some(offset) = self.places.of(index) else { return Ok(None) };
+        let line = self.window.line(&mut self.file, offset);
+        line.map(Some).map_err(|error| JournalError::Read { path: self.path.clone(), error })
     }
 
     fn has(&self, index: usize) -> bool {
-        self.places.get(index).is_some_and(Option::is_some)
+        self.places.of(index).is_some()
+    }
+}
+
+/// Where the text of each entry begins in the file, eight bytes a case: it ends with its line. They are kept in pieces, so
+/// that more of them never move those that there are.
+#[derive(Debug, Default)]
+struct Places {
+    pieces: Vec<Vec<Option<NonZeroU64>>>,
+    count: usize,
+}
+
+impl Places {
+    /// How many are in a piece.
+    const PIECE: usize = 4096;
+
+    fn keep(&mut self, index: usize, offset: u64) {
+        let (piece, index) = (index / Self::PIECE, index % Self::PIECE);
+        if self.pieces.len() <= piece {
+            self.pieces.resize(piece + 1, Vec::new());
+        }
+        let piece = &mut self.pieces[piece];
+        if piece.len() <= index {
+            piece.resize(index + 1, None);
+        }
+        // Before every entry there is the line that says which run it is: none begins at 0.
+        let before = std::mem::replace(&mut piece[index], NonZeroU64::new(offset));
+        self.count += usize::from(before.is_none());
+    }
+
+    fn of(&self, index: usize) -> Option<u64> {
+        let place = self.pieces.get(index / Self::PIECE)?.get(index % Self::PIECE)?;
+        place.map(NonZeroU64::get)
+    }
+}
+
+/// The stretch of the file that was read last: who reads the entries in the order of the cases asks mostly for the next
+/// line.
+#[derive(Debug, Default)]
+struct Window {
+    start: u64,
+    bytes: Vec<u8>,
+}
+
+impl Window {
+    /// What is read at once, in bytes.
+    const SIZE: usize = 1 << 16;
+
+    /// The line, or the rest of it, that begins at `offset`, without its end.
+    fn line(&mut self, file: &mut File, offset: u64) -> std::io::Result<Vec<u8>> {
+        if let Some(line) = self.held(offset) {
+            return Ok(line);
+        }
+        file.seek(SeekFrom::Start(offset))?;
+        self.start = offset;
+        self.bytes.clear();
+        loop {
+            let seen = self.bytes.len();
+            let read = file.take(Self::SIZE as u64).read_to_end(&mut self.bytes)?;
+            if let Some(length) = self.bytes[seen..].iter().position(|byte| *byte == b'\n') {
+                return Ok(self.bytes[..seen + length].to_vec());
+            }
+            if read == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn held(&self, offset: u64) -> Option<Vec<u8>> {
+        let rest = self.bytes.get(usize::try_from(offset.checked_sub(self.start)?).ok()?..)?;
+        let length = rest.iter().position(|byte| *byte == b'\n')?;
+        Some(rest[..length].to_vec())
     }
 }
 
@@ -286,6 +343,23 @@ mod tests {
             assert_eq!(again.get(7).expect("read"), Some("seven".into()), "cut at {cut}");
             assert_eq!(again.len(), journal.len());
         }
+    }
+
+    #[test]
+    fn entries_are_read_in_any_order_whatever_their_length() {
+        let folder = folder();
+        let mut journal = FileJournal::begin(&folder.path().join("journal"), &begun()).expect("begun");
+        let text =
+            |index: usize| vec![b'a' + index as u8; [0, 10, Window::SIZE, 3 * Window::SIZE][index % 4]];
+        for index in (0..12).rev() {
+            journal.put(index, text(index)).expect("kept");
+            // In between, too: what was read before says nothing of what is written after it.
+            assert_eq!(journal.get(11).expect("read"), Some(text(11)));
+        }
+        for index in (0..12).chain((0..12).rev()) {
+            assert_eq!(journal.get(index).expect("read"), Some(text(index)), "{index}");
+        }
+        assert_eq!(journal.len(), 12);
     }
 
     #[test]

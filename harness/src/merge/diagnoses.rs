@@ -1,19 +1,19 @@
 //! What mistakes backends seem to make, of several runs together.
 
 use crate::merge::Source;
-use crate::results::{BackendColumn, BackendDiagnosis, CaseResult, Explanation, Suspicion, Verdict};
+use crate::results::{BackendColumn, BackendDiagnosis, CaseResult, Explanation, LeftOut, Suspicion, Verdict};
 
 /// One entry for each backend that fails a case, in the order of the columns.
 pub fn merge(
     sources: &[Source],
     backends: &[BackendColumn],
     results: &[CaseResult],
+    left_out: &LeftOut,
 ) -> Vec<BackendDiagnosis> {
     let of = |backend: &BackendColumn| {
-        let failing = results
-            .iter()
-            .filter(|result| result.backend == backend.name && result.verdict == Verdict::Fail)
-            .count();
+        let fails = |name: &str, verdict| name == backend.name && verdict == Verdict::Fail;
+        let listed = results.iter().filter(|result| fails(&result.backend, result.verdict)).count();
+        let failing = listed + left_out.count_of(|more| fails(&more.backend, more.verdict));
         let all = sources.iter().flat_map(|source| &source.results.diagnoses);
         let mut found = all.filter(|diagnosis| diagnosis.backend == backend.name).peekable();
         if failing == 0 || found.peek().is_none() {

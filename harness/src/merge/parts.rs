@@ -18,7 +18,8 @@ impl Parts {
         let mut parts = Vec::new();
         for Source { name, results } in sources {
             if results.run.parts.is_empty() {
-                let (cases, count) = (results.cases.len(), results.results.len());
+                let count = results.results.len() + results.left_out.count();
+                let cases = results.case_count();
                 parts.push(PartInfo {
                     source: name.clone(),
                     cases,

@@ -1,5 +1,6 @@
 //! The results of a run: what `results.json` holds, and what every report is made from.
 
+mod left_out;
 mod matrix;
 mod origin;
 mod part;
@@ -16,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::changes::Changes;
 
+pub use left_out::{LeftOut, LeftOutResults};
 pub use matrix::{FaultMatrix, FaultRow, FirstCatch};
 pub use origin::{StoryInfo, SuiteInfo, WrittenCase};
-pub use part::{Part, PartInfo, Selection, Undecided};
+pub use part::{Part, PartInfo, RandomCases, Selection, Undecided};
 pub use picture::{ClassCount, Element, Heat, MagnitudeBin, NumberClass, Picture, UlpBin};
 pub use stages::{ProcessMemory, Stages};
 pub use unrecorded::Unrecorded;
@@ -49,6 +51,9 @@ pub struct RunResults {
     /// The suites that these cases are of, in their order.
     #[serde(default)]
     pub suites: Vec<SuiteInfo>,
+    /// What is counted and not listed, where there were too many cases to list them all; nothing in all other runs.
+    #[serde(skip_serializing_if = "LeftOut::is_empty", default)]
+    pub left_out: LeftOut,
     /// The cases, in the order of their suites.
     pub cases: Vec<CaseInfo>,
     /// One entry for each case and backend, by case, then in the order of the backends.
@@ -79,7 +84,7 @@ pub struct RunInfo {
     pub machine: Machine,
     /// How many cases were in flight.
     pub jobs: usize,
-    /// Seeds of generated data, those of the cases apart; there are none yet.
+    /// The seed of the generated cases; nothing where there are none. The seeds of data are those of the cases.
     pub seed: Option<u64>,
     /// The command line, without the program.
     pub flags: Vec<String>,
@@ -411,6 +416,11 @@ impl Verdict {
     pub const fn is_expected(self) -> bool {
         matches!(self, Verdict::Pass | Verdict::Known | Verdict::Unsupported)
     }
+
+    /// The same of a run of cases that were made by chance, or of another.
+    pub const fn is_expected_of(self, by_chance: bool) -> bool {
+        self.is_expected() || (by_chance && matches!(self, Verdict::Vacuous))
+    }
 }
 
 impl std::fmt::Display for Verdict {
@@ -427,14 +437,20 @@ impl RunResults {
 
     /// The results that are not as expected.
     pub fn unexpected(&self) -> impl Iterator<Item = &CaseResult> {
-        self.results.iter().filter(|result| !result.verdict.is_expected())
+        self.results.iter().filter(|result| !self.expects(result.verdict))
+    }
+
+    /// Whether a verdict may be here and all still be as expected. That a case by chance proves nothing is no mistake of
+    /// anybody.
+    pub fn expects(&self, verdict: Verdict) -> bool {
+        verdict.is_expected_of(self.is_by_chance())
     }
 
     /// Whether everything is as expected and something was compared. In one of several parts of a run, nothing need be.
     pub fn as_expected(&self) -> bool {
         (self.compares() || self.is_part())
             && self.run.incomplete.is_none()
-            && self.unexpected().next().is_none()
+            && self.unexpected_count() == 0
             && self.deviation_errors.is_empty()
     }
 }

@@ -21,6 +21,18 @@ pub struct Selection {
     /// Which part of these cases was run, where it was one of several.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub part: Option<Part>,
+    /// The cases that were made by chance, where they are not of suites.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub random: Option<RandomCases>,
+}
+
+/// Cases that were made by chance. The first ones of a seed are the same ones, however many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RandomCases {
+    /// How many.
+    pub cases: usize,
+    /// Of which seed.
+    pub seed: u64,
 }
 
 /// One of several parts of a selection.
@@ -69,7 +81,14 @@ impl fmt::Display for Part {
 impl RunResults {
     /// Whether anything was compared.
     pub fn compares(&self) -> bool {
-        self.results.iter().any(|result| matches!(result.verdict, Verdict::Pass | Verdict::Known))
+        let compares = |verdict| matches!(verdict, Verdict::Pass | Verdict::Known);
+        self.results.iter().any(|result| compares(result.verdict))
+            || self.left_out.results.iter().any(|results| compares(results.verdict))
+    }
+
+    /// Whether all its cases were made by chance.
+    pub fn is_by_chance(&self) -> bool {
+        self.run.seed.is_some() && self.run.selections.iter().all(|selection| selection.random.is_some())
     }
 
     /// Whether this is one of several parts of a run, or some of them. What the parts compare together is asked of

@@ -9,7 +9,7 @@ use bn_cases::{Case, Suite};
 use bn_harness::deviations::Deviations;
 use bn_harness::oracle::{Expected, Oracle};
 use bn_harness::results::{CaseResult, RunResults, TensorResult};
-use bn_harness::runner::{self, Lineup, Options};
+use bn_harness::runner::{self, Keep, Lineup, Options};
 use bn_reference::{Arbiter, Reference};
 
 /// The repository's suites.
@@ -122,7 +122,15 @@ pub fn run_lineup(
     let open = || Ok::<_, Infallible>(open());
     let deviations = [deviations];
     let all = complete.then_some(cases);
-    let options = Options { jobs: 2, deviations: &deviations, all, bncheck: "test", flags: Vec::new() };
+    let options = Options {
+        jobs: 2,
+        deviations: &deviations,
+        all,
+        bncheck: "test",
+        flags: Vec::new(),
+        keep: Keep::All,
+        seed: None,
+    };
     match runner::run(cases, &open, options, &mut |_, _| {}) {
         Ok(results) => results,
         Err(never) => match never {},

@@ -81,7 +81,7 @@ pub fn index(grid: &Grid, invocation: &Invocation, group: usize) -> Block {
         backends: backends(grid, invocation),
         verdicts: Verdict::ALL.iter().map(|verdict| verdict.name()).collect(),
         glyphs: Verdict::ALL.into_iter().map(glyph).collect(),
-        expected: Verdict::ALL.iter().map(|verdict| verdict.is_expected()).collect(),
+        expected: Verdict::ALL.iter().map(|verdict| grid.results.expects(*verdict)).collect(),
         suites: suites.values.into_iter().map(line).collect(),
         shapes: shapes.values,
         replay: around(&invocation.replay(ID, None)),

@@ -8,7 +8,7 @@ use bn_harness::results::{
 use super::grid::Grid;
 use super::text::{line, passage};
 use crate::causes;
-use crate::tally::{Tally, date, outcome, unrecorded};
+use crate::tally::{Tally, date, not_listed, outcome, unrecorded};
 use crate::terminal::{Invocation, budget_used, place, thousands};
 
 /// How many results that are not as expected are listed.
@@ -28,6 +28,8 @@ pub struct Summary {
     pub cases: String,
     pub facts: Vec<(&'static str, String)>,
     pub incomplete: Option<String>,
+    /// What is counted and not listed; empty where everything is listed.
+    pub not_listed: String,
     pub verdicts: Vec<Mark>,
     pub backends: Vec<Row>,
     pub deviation_errors: Vec<String>,
@@ -118,7 +120,7 @@ impl Summary {
     /// Of a run.
     pub fn new(grid: &Grid, invocation: &Invocation) -> Self {
         let results = grid.results;
-        let shown = Tally::of(&results.results).shown();
+        let shown = Tally::of_run(results).shown();
         let causes = causes::of(results);
         let by_id = causes::by_id(results);
         Summary {
@@ -126,12 +128,13 @@ impl Summary {
             outcome: capitalised(&outcome(results, |unexpected| thousands(unexpected as u64))),
             cases: format!(
                 "{} × {} against {}",
-                counted(results.cases.len(), "case"),
+                counted(results.case_count(), "case"),
                 counted(results.run.backends.len(), "backend"),
                 line(&results.run.oracle)
             ),
             facts: facts(results),
             incomplete: results.run.incomplete.as_deref().map(|why| passage(why).into_owned()),
+            not_listed: capitalised(&not_listed(results, |count| thousands(count as u64)).join("; ")),
             verdicts: shown.iter().map(|&verdict| mark(verdict, 0)).collect(),
             backends: backends(grid, &shown),
             deviation_errors: results
@@ -144,7 +147,8 @@ impl Summary {
                 .take(LISTED)
                 .map(|result| unexpected(result, by_id.get(&*result.case).copied(), invocation))
                 .collect(),
-            more: results.unexpected().count().saturating_sub(LISTED),
+            more: (results.unexpected().count().saturating_sub(LISTED))
+                .saturating_add(results.unexpected_not_listed()),
             more_causes: causes.len().saturating_sub(CAUSES),
             causes: causes.into_iter().take(CAUSES).map(|cause| of_cause(&cause)).collect(),
             diagnoses: results.diagnoses.iter().map(diagnosis).collect(),
@@ -224,7 +228,7 @@ fn facts(results: &RunResults) -> Vec<(&'static str, String)> {
 
 fn backends(grid: &Grid, shown: &[Verdict]) -> Vec<Row> {
     // Of a result that is there twice the matrix has the first, and so has this.
-    let tally = Tally::of(grid.cells().flatten());
+    let tally = Tally::of(grid.cells().flatten()).with(&grid.results.left_out);
     let row = |backend: &bn_harness::results::BackendColumn| Row {
         name: line(&backend.name).into_owned(),
         version: line(&backend.version).into_owned(),

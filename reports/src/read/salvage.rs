@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use bn_harness::results::{
-    BackendDiagnosis, CaseInfo, CaseResult, FaultMatrix, RunInfo, RunResults, SCHEMA_VERSION, SuiteInfo,
+    BackendDiagnosis, CaseInfo, CaseResult, FaultMatrix, LeftOut, RunInfo, RunResults, SCHEMA_VERSION,
+    SuiteInfo,
 };
 use serde::de::DeserializeOwned;
 
@@ -47,6 +48,7 @@ struct Salvage {
     version: Option<String>,
     run: Option<RunInfo>,
     suites: Vec<SuiteInfo>,
+    left_out: LeftOut,
     cases: Vec<CaseInfo>,
     results: Vec<CaseResult>,
     diagnoses: Vec<BackendDiagnosis>,
@@ -114,6 +116,7 @@ impl Salvage {
                 self.version = Some(String::from_utf8_lossy(value).into_owned());
             }
             ("run", value) => self.run = serde_json::from_slice(value).ok(),
+            ("left_out", value) => self.left_out = serde_json::from_slice(value).unwrap_or_default(),
             ("faults", value) => self.faults = serde_json::from_slice(value).ok(),
             // What has changed speaks of results that may be lost.
             _ => {}
@@ -139,6 +142,7 @@ impl Salvage {
             schema_version: SCHEMA_VERSION,
             run,
             suites: self.suites,
+            left_out: self.left_out,
             cases: self.cases,
             results: self.results,
             deviation_errors: self.deviation_errors,

@@ -129,16 +129,18 @@ impl std::str::FromStr for Shape {
 pub struct BenchArgs {
     #[command(flatten)]
     pub backends: Backends,
-    /// Only the judging of cases.
+    /// Only how fast cases are judged: small ones, and those of networks' shapes. They are judged on the reference, or on
+    /// the backends that are asked for.
     #[arg(long, conflicts_with = "shapes_only")]
     pub cases_only: bool,
-    /// Only the shapes of networks.
+    /// Only how fast the backends themselves are on the shapes of networks.
     #[arg(long)]
     pub shapes_only: bool,
-    /// How many small cases are judged, at most.
+    /// How many small cases are judged, at most; 0 for those of networks alone.
     #[arg(long, value_name = "N", default_value_t = usize::MAX, hide_default_value = true)]
     pub cases: usize,
-    /// Which networks: resnet50, densenet121, inception3; all when left out.
+    /// Which networks: resnet50, densenet121, inception3. When left out, cases are judged on resnet50's shapes, and
+    /// backends timed on those of all.
     #[arg(long = "network", value_name = "NAME", value_delimiter = ',', value_parser = network)]
     pub networks: Vec<Network>,
     /// How many images at a time.
@@ -150,7 +152,7 @@ pub struct BenchArgs {
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=64)
     )]
     pub batches: Vec<usize>,
-    /// All shapes of a network, and not only some that stand for the others.
+    /// Time all shapes of a network, and not only some that stand for the others; cases are judged on all in any case.
     #[arg(long)]
     pub all_shapes: bool,
     /// How many cases are in flight; as many as there are processors when left out.

@@ -42,7 +42,7 @@ pub fn audit(suites: &[PathBuf], recording: &Path) -> Result<Outcome, CliError> 
     let (mut agreed, mut disagreed, mut exempt) = (0, 0, Vec::new());
     for known in &recorded {
         let case = cases.by_id(&known.case)?;
-        let found = audit::compare(&Request::from_case(case), known, libtorch.as_mut(), same_kernels);
+        let found = audit::compare(&Request::from_case(&case), known, libtorch.as_mut(), same_kernels);
         if found.disagreements.is_empty() {
             agreed += 1;
         } else {

@@ -1,22 +1,18 @@
 //! `bncheck bench`: how fast are cases judged, where does the time go, and how fast are the backends?
 
+mod judged;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bn_api::Responder;
-use bn_cases::Case;
 use bn_harness::bench::{self, Network, Shape, Times};
-use bn_harness::deviations::Deviations;
-use bn_harness::journal::{Begun, FileJournal};
-use bn_harness::oracle::Oracle;
-use bn_harness::results::RunResults;
-use bn_harness::runner::{self, Lineup, Options};
-use bn_reports::bench::{Bench, RunSpeed, SCHEMA_VERSION, ShapeSpeed, Taken, human};
-use serde_json::Value;
+use bn_harness::runner;
+use bn_reports::bench::{Bench, SCHEMA_VERSION, ShapeSpeed, Taken, human};
 
 use crate::args::{BenchArgs, Format};
-use crate::backends::{self, ORACLE, Workers};
-use crate::commands::{jobs, print};
+use crate::backends::{self, Chosen, ORACLE, Workers};
+use crate::commands::print;
 use crate::exit::{CliError, Outcome};
 use crate::interrupt;
 
@@ -26,24 +22,15 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// The longest that a forward and a backward may be expected to take, judged by a smaller batch.
 const LONGEST: f64 = 20.0;
 
-/// Cases of a few hundred elements, which the speed of the harness is measured on.
-const SMALL: &str = include_str!("../../../benches/small.yaml");
-
 /// Measures, and prints what came of it.
 pub fn bench(args: &BenchArgs) -> Result<Outcome, CliError> {
     let mut workers = Workers::of(&args.backends.workers)?;
     workers.timeout = workers.timeout.max(PATIENCE);
     interrupt::stops(&workers.stop);
-    let mut runs = Vec::new();
-    let mut machine = None;
-    if !args.shapes_only {
-        eprintln!("judging small cases");
-        let results = judge_small(args, &workers)?;
-        machine = Some(results.run.machine.clone());
-        runs.push(speed("small cases, forward and backward", results));
-    }
-    let shapes = if args.cases_only { Vec::new() } else { time_shapes(args, workers)? };
-    let machine = machine.unwrap_or_else(runner::machine);
+    let chosen = backends::choose_with(&args.backends, workers)?;
+    let runs = if args.shapes_only { Vec::new() } else { judged::all(args, &chosen)? };
+    let shapes = if args.cases_only { Vec::new() } else { time_shapes(args, &chosen)? };
+    let machine = runner::machine();
     let bncheck = env!("CARGO_PKG_VERSION").to_owned();
     let bench = Bench { schema_version: SCHEMA_VERSION, bncheck, machine, runs, shapes };
     print(&match args.format {
@@ -53,49 +40,8 @@ pub fn bench(args: &BenchArgs) -> Result<Outcome, CliError> {
     Ok(Outcome::AsExpected)
 }
 
-/// Judges the reference on the small cases, as `bncheck run` does, with the oracle and a journal.
-fn judge_small(args: &BenchArgs, workers: &Workers) -> Result<RunResults, CliError> {
-    let suite = bn_cases::load_str("harness/benches/small.yaml", SMALL)?;
-    let cases: Vec<&Case> = suite.cases.iter().take(args.cases).collect();
-    let reference = backends::entry("reference")?;
-    let open = || -> Result<Lineup, CliError> {
-        Ok(Lineup {
-            oracle: Oracle::Live(backends::open_oracle(workers)?),
-            arbiter: backends::arbiter(),
-            backends: vec![reference.open(workers)?],
-        })
-    };
-    let options = Options {
-        jobs: jobs(args.jobs),
-        deviations: &[Deviations::default()],
-        all: None,
-        bncheck: env!("CARGO_PKG_VERSION"),
-        flags: Vec::new(),
-    };
-    let folder = std::env::temp_dir().join(format!("bncheck-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
-    let begun = Begun { run: Value::Null, started_unix_ms: 0 };
-    let mut journal = FileJournal::begin(&folder.join("journal.jsonl"), &begun)?;
-    let run = runner::run_on(&cases, &open, options, &mut journal, &workers.stop, &mut |_, _| {});
-    std::fs::remove_dir_all(&folder)?;
-    Ok(run?)
-}
-
-fn speed(what: &str, results: RunResults) -> RunSpeed {
-    RunSpeed {
-        what: what.to_owned(),
-        backends: results.run.backends.into_iter().map(|column| column.name).collect(),
-        cases: results.cases.len(),
-        jobs: results.run.jobs,
-        duration_ms: results.run.duration_ms,
-        stages: results.run.stages.unwrap_or_default(),
-        memory: results.run.memory,
-    }
-}
-
 /// Times every backend on every shape; libtorch first, which the others are compared with.
-fn time_shapes(args: &BenchArgs, workers: Workers) -> Result<Vec<ShapeSpeed>, CliError> {
-    let chosen = backends::choose_with(&args.backends, workers)?;
+fn time_shapes(args: &BenchArgs, chosen: &Chosen) -> Result<Vec<ShapeSpeed>, CliError> {
     let mut contestants: Vec<Box<dyn Responder>> = chosen.open()?;
     contestants.sort_by_key(|backend| backend.info().name != ORACLE);
     if contestants.first().is_none_or(|first| first.info().name != ORACLE) {
@@ -142,12 +88,13 @@ fn time_shape(
         let taken = match times {
             Err(why) => Taken::Not { why },
             Ok(Times { forward, backward, repeats, with_pipe }) => {
-                let whole = (forward + backward) as f64;
+                let whole = (forward + backward.unwrap_or_default()) as f64;
                 known.insert(name.clone(), whole / 1e9 / elements);
                 if name == ORACLE {
                     libtorch = Some(whole);
                 }
-                let of_libtorch = libtorch.filter(|_| !with_pipe).map(|libtorch| whole / libtorch);
+                // Without a backward it is another amount of work.
+                let of_libtorch = libtorch.filter(|_| backward.is_some()).map(|libtorch| whole / libtorch);
                 Taken::Times { forward, backward, repeats, with_pipe, of_libtorch }
             }
         };

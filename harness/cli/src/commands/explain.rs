@@ -26,7 +26,7 @@ pub fn explain(suites: &[PathBuf], id: &str) -> Result<Outcome, CliError> {
         harmless(&case.place.file),
         case.place.line
     );
-    for about in [&case.suite_about, &case.spec.about].into_iter().flatten() {
+    for about in [&case.suite_about, &case.about].into_iter().flatten() {
         let _ = writeln!(text, "\n{}", harmless(about.trim()));
     }
     if case.story.is_some() {
@@ -51,7 +51,7 @@ pub fn explain(suites: &[PathBuf], id: &str) -> Result<Outcome, CliError> {
     if cases.own {
         let all = cases.all();
         for entry in backends::select(&[])? {
-            for known in entry.deviations(&all)?.entries.iter().filter(|known| known.covers(case)) {
+            for known in entry.deviations(&all)?.entries.iter().filter(|known| known.covers(&case)) {
                 let affected: Vec<String> = known.affects.iter().map(ToString::to_string).collect();
                 let _ = writeln!(
                     text,
@@ -99,7 +99,7 @@ fn suite_text(suite: &Suite, suites: &[PathBuf]) -> String {
         }
         let times = if count == 1 { String::new() } else { format!(" {DIM}× {count}{DIM:#}") };
         let _ = writeln!(text, "  {}{times}", first.name);
-        if let Some(about) = &first.spec.about {
+        if let Some(about) = &first.about {
             let _ = writeln!(text, "{}", wrapped(about, "    "));
         }
     }

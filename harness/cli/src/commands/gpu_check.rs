@@ -13,7 +13,7 @@ use bn_cases::Case;
 use bn_cuda::bench::{Bench, Settings};
 use bn_harness::oracle::Oracle;
 use bn_harness::results::RunResults;
-use bn_harness::runner::{self, Lineup, Options};
+use bn_harness::runner::{self, Keep, Lineup, Options};
 use bn_reports::gpu_check::{Comparison, Device, GpuCheck, SCHEMA_VERSION, Suites, Verdicts, human};
 
 use crate::args::{GpuCheckArgs, Tier};
@@ -91,6 +91,8 @@ fn judge(cases: &Cases, selected: &[&Case], jobs: usize) -> Result<(RunResults, 
         all: cases.own.then_some(&known[..]),
         bncheck: env!("CARGO_PKG_VERSION"),
         flags: std::env::args().skip(1).collect(),
+        keep: Keep::All,
+        seed: None,
     };
     let mut progress = Progress::new(selected.len());
     let results =

@@ -1,5 +1,6 @@
 //! `bncheck list`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bn_harness::results::Part;
@@ -34,11 +35,11 @@ pub fn list(
                 .map(|case| {
                     json!({
                         "id": case.id,
-                        "suite": case.suite,
-                        "name": case.name,
-                        "tier": case.spec.tier.name(),
-                        "axes": case.axes.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
-                        "file": case.place.file,
+                        "suite": *case.suite,
+                        "name": *case.name,
+                        "tier": case.tier.name(),
+                        "axes": case.axes().collect::<BTreeMap<_, _>>(),
+                        "file": *case.place.file,
                         "line": case.place.line,
                     })
                 })
@@ -47,5 +48,7 @@ pub fn list(
         }
     };
     print(&text)?;
+    // The program ends here, and its memory with it: to take the suites apart would take a tenth of the time again.
+    std::mem::forget(cases);
     Ok(Outcome::AsExpected)
 }

@@ -1,18 +1,21 @@
 //! `bncheck run` and `bncheck replay`.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use bn_cases::Case;
+use bn_fuzz::random::Random;
+use bn_harness::deviations::Deviations;
 use bn_harness::diagnosis;
 use bn_harness::journal::{InMemory, Journal};
-use bn_harness::results::{RunResults, Selection, Verdict};
-use bn_harness::runner::{self, Lineup, Options};
+use bn_harness::results::{RunResults, Verdict};
+use bn_harness::runner::{self, Keep, Lineup, Listed, Options, Source};
 use bn_reports::json;
 use bn_reports::terminal::{self, Invocation};
 use bn_reports::write::{Previous, write};
 
 use crate::args::{Backends, Format, RunArgs};
+use crate::asked::Asked;
 use crate::backends::{self, Chosen};
 use crate::baseline;
 use crate::commands::{invocation, jobs, print};
@@ -23,41 +26,42 @@ use crate::output;
 use crate::partition;
 use crate::progress::Progress;
 use crate::resume::{self, Unfinished};
-use crate::selection::{Cases, tier_of};
+use crate::selection::Cases;
 
 /// Runs cases, prints what came of it and writes `results.json` and the report.
 pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
     let baseline = baseline::of(&args.baseline)?;
     let cases = Cases::load(suites)?;
-    let tier = args.tier.map(Into::into);
-    let selected = cases.select(&args.filter, tier)?;
-    let selection = Selection {
-        suites: suites.iter().map(|path| path.display().to_string()).collect(),
-        filter: args.filter.clone(),
-        tier: tier_of(&args.filter, tier).name().to_owned(),
-        part: args.partition.filter(|part| part.of > 1),
-    };
-    let count = selected.len();
-    let selected = partition::choose(selected, selection.part);
+    let asked = Asked::of(args, &cases)?;
+    let selection = asked.selection(suites, args);
     let chosen = backends::choose(&args.backends)?;
     let folder = Folder::take(&args.output)?;
-    let identity = resume::identity(&selection, &selected, &chosen)?;
+    let keep = args.random.keep();
+    let identity = resume::identity(&selection, &asked, keep, &chosen)?;
     let mut unfinished = Unfinished::open(&folder, args.resume, identity)?;
     interrupt::stops(&chosen.workers.stop);
-    let jobs = jobs(args.jobs);
-    let all = cases.all();
-    let known = (cases.own && args.filter.is_empty()).then_some(&all[..]);
-    let mut progress = Progress::new(selected.len());
-    let mut results =
-        execute(&cases, &selected, &chosen, jobs, known, &mut unfinished.journal, &mut progress)
-            .map_err(|error| unfinished.go_on_after(error))?;
+    let how = How {
+        jobs: jobs(args.jobs),
+        deviations: deviations(&chosen, &cases, matches!(asked, Asked::Random(_)))?,
+        all: match &asked {
+            Asked::Suites { all, .. } if cases.own && args.filter.is_empty() => Some(all),
+            _ => None,
+        },
+        keep,
+        seed: selection.random.map(|random| random.seed),
+    };
+    let mut progress = Progress::new(asked.len()).by_chance(matches!(asked, Asked::Random(_)));
+    let mut results = execute(&asked, &chosen, &how, &mut unfinished.journal, &mut progress)
+        .map_err(|error| unfinished.go_on_after(error))?;
     progress.finish();
-    if let Some(part) = selection.part.filter(|_| selected.is_empty()) {
-        eprintln!("{}", partition::nothing_in(part, count));
+    if let (Some(part), Asked::Suites { selected, .. }) =
+        (selection.part.filter(|_| asked.is_empty()), &asked)
+    {
+        eprintln!("{}", partition::nothing_in(part, *selected));
     }
     unfinished.date(&mut results);
     results.run.selections = vec![selection];
-    number(&mut results, &all);
+    asked.number(&mut results);
     let config = args.backends.config.config.as_ref().map(|path| path.display().to_string());
     let invocation = Invocation { commands: chosen.commands(), config, ..invocation(suites) };
     if results.run.incomplete.is_some() {
@@ -75,13 +79,13 @@ pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
     Ok(output::outcome(&results))
 }
 
-/// Gives each case its place among all of them.
-fn number(results: &mut RunResults, all: &[&Case]) {
-    let places: HashMap<&str, usize> =
-        all.iter().enumerate().map(|(place, case)| (case.id.as_str(), place)).collect();
-    for case in &mut results.cases {
-        case.ordinal = places.get(case.id.as_str()).copied();
+/// What the backends declare. Of cases made by chance it may be so, and need not.
+fn deviations(chosen: &Chosen, cases: &Cases, by_chance: bool) -> Result<Vec<Deviations>, CliError> {
+    let declared = chosen.deviations(cases)?;
+    if by_chance {
+        return Ok(declared.into_iter().map(Deviations::that_need_not_occur).collect());
     }
+    Ok(declared)
 }
 
 /// Runs one case and prints everything about it.
@@ -91,7 +95,10 @@ pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) ->
     let chosen = backends::choose(names)?;
     let mut progress = Progress::new(1);
     let mut journal = InMemory::default();
-    let results = execute(&cases, &[case], &chosen, 1, None, &mut journal, &mut progress)?;
+    let seed = Random::parse(id).filter(|_| matches!(case, Cow::Owned(_))).map(|(seed, _)| seed);
+    let deviations = deviations(&chosen, &cases, seed.is_some())?;
+    let how = How { jobs: 1, deviations, all: None, keep: Keep::All, seed };
+    let results = execute(&vec![&*case], &chosen, &how, &mut journal, &mut progress)?;
     progress.finish();
     match format {
         Format::Json => print(&json::to_string(&results))?,
@@ -103,16 +110,25 @@ pub fn replay(suites: &[PathBuf], id: &str, names: &Backends, format: Format) ->
     Ok(output::outcome(&results))
 }
 
-fn execute(
-    cases: &Cases,
-    selected: &[&Case],
-    chosen: &Chosen,
+/// How cases are run.
+struct How<'a> {
     jobs: usize,
-    all: Option<&[&Case]>,
+    /// What the backends declare, one after the other.
+    deviations: Vec<Deviations>,
+    /// All cases there are, where deviations that none needs are to be noticed.
+    all: Option<&'a [&'a Case]>,
+    keep: Keep,
+    /// Of cases that are made by chance.
+    seed: Option<u64>,
+}
+
+fn execute(
+    cases: &impl Source,
+    chosen: &Chosen,
+    how: &How<'_>,
     journal: &mut dyn Journal,
     progress: &mut Progress,
 ) -> Result<RunResults, CliError> {
-    let deviations = chosen.deviations(cases)?;
     chosen.oracle.say();
     let open = || -> Result<Lineup, CliError> {
         Ok(Lineup {
@@ -122,16 +138,18 @@ fn execute(
         })
     };
     let options = Options {
-        jobs,
-        deviations: &deviations,
-        all,
+        jobs: how.jobs,
+        deviations: &how.deviations,
+        all: how.all,
         bncheck: env!("CARGO_PKG_VERSION"),
         // A run that was stopped in between is the same run.
         flags: std::env::args().skip(1).filter(|flag| flag != "--resume").collect(),
+        keep: how.keep,
+        seed: how.seed,
     };
     let stop = &chosen.workers.stop;
     let mut progress = |done: usize, verdicts: &[Verdict]| progress.case_done(done, verdicts);
-    let mut results = runner::run_on(selected, &open, options, journal, stop, &mut progress)?;
+    let mut results = runner::run_on(cases, &open, options, journal, stop, &mut progress)?;
     if results.run.incomplete.is_some() {
         return Ok(results);
     }
@@ -143,6 +161,7 @@ fn execute(
             suspects: backends::suspects(),
         })
     };
-    diagnosis::diagnose(&mut results, selected, &open, jobs)?;
+    let listed = Listed::of(&results, cases);
+    diagnosis::diagnose(&mut results, &listed, &open, how.jobs)?;
     Ok(results)
 }
