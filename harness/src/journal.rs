@@ -34,6 +34,12 @@ impl Entry {
         serde_json::to_vec(self).map_err(JournalError::Entry)
     }
 
+    /// Whether any tensor of any result is drawn.
+    pub fn has_pictures(&self) -> bool {
+        let steps = self.results.iter().flat_map(|result| &result.steps);
+        steps.flat_map(|step| &step.tensors).any(|tensor| tensor.picture.is_some())
+    }
+
     /// Reads such a line.
     ///
     /// # Errors

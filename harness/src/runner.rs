@@ -8,6 +8,7 @@ mod gather;
 mod overall;
 mod source;
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -137,7 +138,7 @@ pub fn run_on<E: Send>(
             shorten(&mut entry, options.seed.is_some());
         }
         // What was still asked when all was stopped has no answer.
-        if stop.is_now() { Piece::Nothing } else { Piece::of(&entry, stages) }
+        if stop.is_now() { Piece::Nothing } else { Piece::of(entry, stages, notable) }
     };
     let close = |desk: Option<Desk>| {
         let Some(desk) = desk else { return Vec::new() };
@@ -161,12 +162,12 @@ pub fn run_on<E: Send>(
         }
     })
     .map_err(Failed::Open)?;
-    let Ledger { stages, mut memory, problem, .. } = ledger;
+    let Ledger { kept, stages, mut memory, problem, .. } = ledger;
     if let Some(error) = problem {
         return Err(Failed::Journal(error));
     }
     let columns = columns.into_inner().ok().flatten().unwrap_or_default();
-    let gathered = gather(cases, journal, notable, options.seed.is_some()).map_err(Failed::Journal)?;
+    let gathered = gather(cases, kept, journal, notable, options.seed.is_some()).map_err(Failed::Journal)?;
     let (deviation_errors, undecided) =
         deviation_errors(cases, &columns.backends, &options, &gathered.needed, &gathered.present);
     if let Some(bytes) = peak_memory("self") {
@@ -212,24 +213,34 @@ enum Piece {
     /// How much memory its processes held.
     Memory(Vec<(String, u64)>),
     /// It is judged.
-    Done { line: Result<Vec<u8>, JournalError>, verdicts: Vec<Verdict>, stages: Stages },
+    Done {
+        line: Result<Vec<u8>, JournalError>,
+        /// The entry itself, where all of it comes into the results: then it need not be read again.
+        entry: Option<Box<Entry>>,
+        verdicts: Vec<Verdict>,
+        stages: Stages,
+    },
     /// Something was wrong with the last answer of a backend.
     Amended { column: usize, what: String },
 }
 
 impl Piece {
-    fn of(entry: &Entry, mut stages: Stages) -> Self {
+    /// Of a run that lists the notable cases alone nothing but the line is kept.
+    fn of(entry: Entry, mut stages: Stages, notable: bool) -> Self {
         let mut clock = Clock::start();
         let line = entry.to_line();
         stages.write += clock.lap();
         let verdicts = entry.results.iter().map(|result| result.verdict).collect();
-        Piece::Done { line, verdicts, stages }
+        let entry = Some(entry).filter(|entry| !notable && !entry.has_pictures()).map(Box::new);
+        Piece::Done { line, entry, verdicts, stages }
     }
 }
 
 /// What comes of the pieces.
 struct Ledger<'a> {
     journal: &'a mut dyn Journal,
+    /// Entries that need not be read again, by the numbers of their cases.
+    kept: BTreeMap<usize, Entry>,
     /// How many cases are done.
     finished: usize,
     stages: Stages,
@@ -240,7 +251,8 @@ struct Ledger<'a> {
 
 impl<'a> Ledger<'a> {
     fn new(journal: &'a mut dyn Journal, finished: usize) -> Self {
-        Ledger { journal, finished, stages: Stages::default(), memory: Vec::new(), problem: None }
+        let (kept, stages, memory) = (BTreeMap::new(), Stages::default(), Vec::new());
+        Ledger { journal, kept, finished, stages, memory, problem: None }
     }
 
     /// Takes in a piece of case number `index`; of one that is done, the verdicts are given back.
@@ -257,12 +269,16 @@ impl<'a> Ledger<'a> {
                 }
                 Ok(())
             }
-            Piece::Amended { column, what } => amend(self.journal, index, column, what),
-            Piece::Done { line, verdicts, stages } => {
+            Piece::Amended { column, what } => {
+                self.kept.remove(&index);
+                amend(self.journal, index, column, what)
+            }
+            Piece::Done { line, entry, verdicts, stages } => {
                 self.stages += stages;
                 let mut clock = Clock::start();
                 let kept = line.and_then(|line| self.journal.put(index, line));
                 self.stages.write += clock.lap();
+                self.kept.extend(entry.map(|entry| (index, *entry)));
                 self.finished += 1;
                 done = Some(verdicts);
                 kept

@@ -62,7 +62,7 @@ fn run_with(source: &impl Source, keep: Keep, journal: &mut dyn Journal, stop_af
     let options = Options { jobs: 2, deviations: &deviations, all: None, bncheck, flags, keep, seed: None };
     let stop = Stop::default();
     let mut progress = |done, _: &[Verdict]| {
-        if done == stop_after {
+        if done >= stop_after {
             stop.now();
         }
     };

@@ -1,6 +1,6 @@
 //! All that is recorded of a run, as its results hold it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::Source;
 use crate::album::{Album, take_down};
@@ -66,10 +66,11 @@ pub(super) struct Gathered {
     pub present: HashSet<usize>,
 }
 
-/// Reads the entries in the order of the cases, one at a time. Of pictures those are kept that the album keeps, of cases
-/// all, or those that are `notable`.
+/// Takes the entries in the order of the cases, those that are not `kept` from the journal, one at a time. Of pictures those
+/// stay that the album keeps, of cases all, or those that are `notable`.
 pub(super) fn gather(
     cases: &(impl Source + ?Sized),
+    mut kept: BTreeMap<usize, Entry>,
     journal: &mut dyn Journal,
     notable: bool,
     by_chance: bool,
@@ -79,8 +80,13 @@ pub(super) fn gather(
     let mut album = Album::default();
     let mut chosen = Notable { by_chance, seen: HashMap::new() };
     for index in 0..cases.len() {
-        let Some(line) = journal.get(index)? else { continue };
-        let mut entry = Entry::from_line(&line)?;
+        let mut entry = match kept.remove(&index) {
+            Some(entry) => entry,
+            None => match journal.get(index)? {
+                Some(line) => Entry::from_line(&line)?,
+                None => continue,
+            },
+        };
         gathered.done += 1;
         for (column, (result, needed)) in entry.results.iter().zip(&entry.needed).enumerate() {
             gathered.needed.extend(needed.iter().map(|number| (column, *number)));
