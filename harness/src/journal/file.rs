@@ -1,7 +1,8 @@
 //! A journal in a file to which lines are added, one a case, each with a checksum.
 //!
-//! What is held in memory of a case is where its line is. Whatever ends the run, a line is there whole, or it is not taken: a process that is killed leaves at most half of its
-//! last one, a machine without power perhaps a stretch of zeros. The first line says which run it is.
+//! What is held in memory of a case is where its line is. Whatever ends the run, a line is there whole, or it is not taken:
+//! a process that is killed leaves at most half of its last one, a machine without power perhaps a stretch of zeros. The
+//! first line says which run it is.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
