@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use bn_cases::case::Place;
-use bn_cases::{Case, Written, load_str};
+use bn_cases::{Case, Written};
 use bn_harness::runner::Source;
 
 use crate::bulk::Generator;
@@ -57,12 +57,7 @@ pub fn case(seed: u64, number: usize) -> Case {
     });
     let suite = suite_of(seed);
     let text = render::named(&suite, &number.to_string(), &spec);
-    let cases = load_str(&suite, &text).map(|suite| suite.cases);
-    let mut case = match cases.map(|mut cases| cases.pop()) {
-        Ok(Some(case)) => case,
-        Ok(None) => panic!("no case was read of\n{text}"),
-        Err(problems) => panic!("a case that was made does not load: {problems:?}\n{text}"),
-    };
+    let mut case = render::read_back(&suite, &text).unwrap_or_else(|why| panic!("{why}\n{text}"));
     // What the strategies expect is so that wrong shapes can be read: another error may come before that one.
     case.published = Vec::new().into();
     // Of all such cases: as of a matrix, the first that differ are drawn.
@@ -91,6 +86,8 @@ impl Source for Random {
 
 #[cfg(test)]
 mod tests {
+    use bn_cases::load_str;
+
     use super::*;
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use bn_cases::Case;
 use bn_cases::case::Layout;
 use bn_cases::format::{CaseSpec, Expectation, InputSpec, LayerSpec, Mode, ModelNode, Tier};
 
@@ -19,6 +20,18 @@ pub const CASE: &str = "found";
 /// A suite of one case. `suite` is its name; what reads as the same when it is left out is left out.
 pub fn suite(suite: &str, spec: &CaseSpec) -> String {
     written(suite, CASE, spec)
+}
+
+/// The case of a suite of one, as it is read back.
+///
+/// # Errors
+/// What the reader refuses, and when it finds more cases, or none.
+pub fn read_back(path: &str, text: &str) -> Result<Case, String> {
+    let suite =
+        bn_cases::load_str(path, text).map_err(|problems| format!("the case does not load: {problems:?}"))?;
+    let [case] = <[Case; 1]>::try_from(suite.cases)
+        .map_err(|cases| format!("one case was written, {} were read", cases.len()))?;
+    Ok(case)
 }
 
 /// The same, where the case has a name of its own.

@@ -57,6 +57,13 @@ impl<'a> Asked<'a> {
         }
     }
 
+    fn source(&self) -> &dyn Source {
+        match self {
+            Asked::Suites { cases, .. } => cases,
+            Asked::Random(random) => random,
+        }
+    }
+
     /// The files that they are written in.
     pub fn files(&self) -> BTreeSet<&str> {
         match self {
@@ -78,30 +85,18 @@ impl<'a> Asked<'a> {
 
 impl Source for Asked<'_> {
     fn len(&self) -> usize {
-        match self {
-            Asked::Suites { cases, .. } => cases.len(),
-            Asked::Random(random) => random.len(),
-        }
+        self.source().len()
     }
 
     fn case(&self, index: usize) -> Cow<'_, Case> {
-        match self {
-            Asked::Suites { cases, .. } => Cow::Borrowed(cases[index]),
-            Asked::Random(random) => random.case(index),
-        }
+        self.source().case(index)
     }
 
     fn id(&self, index: usize) -> Cow<'_, str> {
-        match self {
-            Asked::Suites { cases, .. } => Cow::Borrowed(&cases[index].id),
-            Asked::Random(random) => random.id(index),
-        }
+        self.source().id(index)
     }
 
     fn suite(&self, index: usize) -> Cow<'_, str> {
-        match self {
-            Asked::Suites { cases, .. } => Cow::Borrowed(&cases[index].suite),
-            Asked::Random(random) => random.suite(index),
-        }
+        self.source().suite(index)
     }
 }

@@ -6,8 +6,8 @@ use super::{Options, Source};
 use crate::results::{BackendColumn, Undecided};
 
 /// Entries that cover nothing, and entries of which every case was run and none needed them; then those of which some
-/// cases were run and not all; those that are run are among all. `needed` are those that some case needed, each by its backend's column and its own number;
-/// of a backend that is not `present`, as it expressed no case, none is missed.
+/// cases were run and not all; those that are run are among all. `needed` are those that some case needed, each by its
+/// backend's column and its own number; of a backend that is not `present`, as it expressed no case, none is missed.
 pub(super) fn deviation_errors(
     cases: &(impl Source + ?Sized),
     backends: &[BackendColumn],
