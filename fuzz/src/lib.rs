@@ -19,7 +19,9 @@
 //! strategies' choices from bytes.
 
 pub mod bulk;
+pub mod hunt;
 pub mod property;
 pub mod random;
 pub mod render;
+pub mod shrink;
 pub mod strategy;

@@ -14,6 +14,7 @@ pub mod changes;
 pub mod deviations;
 pub mod diagnosis;
 pub mod faults;
+pub mod finds;
 pub mod journal;
 pub mod judge;
 pub mod merge;

@@ -25,6 +25,24 @@ pub fn each<L, T: Send, E: Send>(
     each_and_close(jobs, count, open, work, &|_| Vec::new(), receive)
 }
 
+/// The same, where no further piece is begun once `until` says so.
+///
+/// # Errors
+/// The same.
+///
+/// # Panics
+/// The same.
+pub fn each_until<L, T: Send, E: Send>(
+    jobs: usize,
+    count: usize,
+    until: &(dyn Fn() -> bool + Sync),
+    open: &(dyn Fn() -> Result<L, E> + Sync),
+    work: &(dyn Fn(&mut L, usize) -> T + Sync),
+    receive: &mut dyn FnMut(usize, T),
+) -> Result<(), E> {
+    pieces(jobs, count, until, open, work, &|_| Vec::new(), receive)
+}
+
 /// The same, where a thread that has nothing more to do has a last word: `close` takes what it needed, and gives pieces
 /// with their numbers as well.
 ///
@@ -41,6 +59,18 @@ pub fn each_and_close<L, T: Send, E: Send>(
     close: &(dyn Fn(L) -> Vec<(usize, T)> + Sync),
     receive: &mut dyn FnMut(usize, T),
 ) -> Result<(), E> {
+    pieces(jobs, count, &|| false, open, work, close, receive)
+}
+
+fn pieces<L, T: Send, E: Send>(
+    jobs: usize,
+    count: usize,
+    until: &(dyn Fn() -> bool + Sync),
+    open: &(dyn Fn() -> Result<L, E> + Sync),
+    work: &(dyn Fn(&mut L, usize) -> T + Sync),
+    close: &(dyn Fn(L) -> Vec<(usize, T)> + Sync),
+    receive: &mut dyn FnMut(usize, T),
+) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let jobs = jobs.clamp(1, count.max(1));
     let (send, done) = mpsc::sync_channel::<(usize, T)>(jobs * WAITING);
@@ -50,7 +80,7 @@ pub fn each_and_close<L, T: Send, E: Send>(
                 let (send, next) = (send.clone(), &next);
                 scope.spawn(move || {
                     let mut needed = open()?;
-                    loop {
+                    while !until() {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         if index >= count || send.send((index, work(&mut needed, index))).is_err() {
                             break;

@@ -31,6 +31,7 @@ use desk::Desk;
 use done::Done;
 pub use gather::{Keep, LISTED, NOTABLE};
 use gather::{gather, shorten};
+pub use overall::{Context, Overall};
 pub use source::{Listed, Source};
 
 /// Everyone who answers, for one worker thread.

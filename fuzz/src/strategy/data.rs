@@ -133,11 +133,18 @@ pub fn parameter() -> BoxedStrategy<Option<FillPlan>> {
         1 => signed().prop_map(Base::Constant),
         1 => (signed(), magnitude()).prop_map(|(mean, std)| Base::Normal(mean, std)),
         1 => (signed(), signed()).prop_map(|(from, to)| Base::Ramp(from, to, Along::Elements)),
+        1 => prop_oneof![
+            (signed(), magnitude()).prop_map(|(low, width)| Base::Uniform(low, width)),
+            (-200..=200i32, -4..=3i32)
+                .prop_map(|(mean, step)| Base::Exact { mean, step, adjacent: false }),
+            prop::collection::vec(signed(), 1..MAX_WRITTEN).prop_map(Base::Values),
+            prop::collection::vec(any::<u64>(), 1..MAX_WRITTEN).prop_map(Base::Bits),
+        ],
     ];
     optional(base).boxed()
 }
 
-/// The contents of a variance: not below zero.
+/// The contents of a variance: not below zero, but where a special value is.
 pub fn variance() -> BoxedStrategy<Option<FillPlan>> {
     let own = prop_oneof![1 => Just(0.0), 1 => Just(1e-12), 8 => magnitude()];
     let base = prop_oneof![
@@ -159,7 +166,11 @@ fn per_channel(means: Vec<f64>) -> Base {
 }
 
 fn optional(base: impl Strategy<Value = Base> + 'static) -> BoxedStrategy<Option<FillPlan>> {
-    let plan = base.prop_map(|base| FillPlan { base: Some(base), specials: Vec::new() });
+    let specials = prop_oneof![
+        30 => Just(Vec::new()),
+        1 => prop::collection::vec((0..MAX_ELEMENTS, special()), 1..3),
+    ];
+    let plan = (base, specials).prop_map(|(base, specials)| FillPlan { base: Some(base), specials });
     prop_oneof![2 => Just(None), 3 => plan.prop_map(Some)].boxed()
 }
 

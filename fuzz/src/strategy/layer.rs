@@ -27,6 +27,7 @@ pub fn eps() -> BoxedStrategy<f64> {
             format!("{digits}e-{decade}").parse::<f64>().unwrap_or(1e-5).min(1.0)
         }),
         1 => prop::sample::select(vec![0.0, -1e-3]),
+        1 => prop::sample::select(vec![10.0, 1e3]),
     ]
     .boxed()
 }

@@ -8,6 +8,7 @@ mod data;
 mod layer;
 mod model;
 mod number;
+pub(crate) use number::short;
 mod shape;
 mod steps;
 mod types;

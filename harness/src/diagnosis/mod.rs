@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use bn_api::{Request, Responder, Response, StepAnswer};
 
 use crate::judge::judge;
-use crate::oracle::Oracle;
+use crate::oracle::{Expected, Oracle};
 use crate::parallel;
 use crate::results::{BackendDiagnosis, CaseResult, Mistake, RunResults, StepResult, Verdict};
 use crate::runner::{Source, step_names};
@@ -290,6 +290,25 @@ impl<S: Source + ?Sized> Question<'_, S> {
         }
         found
     }
+}
+
+/// Those of the suspects `which`, by their numbers in the catalogue, whose answer to a case is the same as these wrong
+/// answers with these verdicts; for each, the share of what is allowed that it uses.
+pub fn fitting(
+    expected: &Expected<'_>,
+    answers: &[StepAnswer],
+    steps: &[StepResult],
+    names: &[&'static str],
+    suspects: &mut dyn Suspects,
+    which: &[usize],
+) -> Vec<(usize, f64)> {
+    let wrong = Wrong::new(expected, answers, steps, names);
+    if !wrong.fails() {
+        return Vec::new();
+    }
+    let mut known = Answers { suspects, request: expected.request, given: BTreeMap::new() };
+    let fits = known.fitting(&wrong, which.iter().map(|number| vec![*number]));
+    fits.into_iter().map(|(suspect, fit)| (suspect[0], fit)).collect()
 }
 
 /// The suspects' answers to one request, each asked for once.

@@ -9,9 +9,12 @@ use crate::results::{StepResult, TensorResult, Verdict};
 use crate::vacuity::Vacuity;
 
 /// The verdict on one backend's answer, and what it is made of.
-pub(super) struct Overall {
+pub struct Overall {
+    /// The verdict.
     pub verdict: Verdict,
+    /// Why, where no step says it.
     pub reason: Option<String>,
+    /// The steps, where there are answers to them.
     pub steps: Vec<StepResult>,
 }
 
@@ -23,13 +26,18 @@ impl Overall {
 }
 
 /// What an answer is judged by.
-pub(super) struct Context<'a> {
+pub struct Context<'a> {
+    /// The exact answer and its budgets.
     pub expected: &'a Expected<'a>,
+    /// What an idle backend would answer.
     pub vacuity: &'a Vacuity<'a>,
+    /// Who answered.
     pub backend: &'a dyn Responder,
-    /// What the backend answered to the case before.
+    /// What it answered to the case before.
     pub latest: &'a [StepAnswer],
+    /// The steps' names, the new layer first.
     pub names: &'a [&'static str],
+    /// What is declared of the case, with the numbers of the entries.
     pub declared: &'a [(usize, &'a Deviation)],
 }
 

@@ -1,0 +1,175 @@
+//! One case, asked of everyone, and what is wrong with the answers.
+
+use bn_api::{Request, Responder, Response, StepAnswer};
+use bn_cases::Case;
+use bn_harness::deviations::{Deviation, Deviations};
+use bn_harness::diagnosis::{Suspects, fitting};
+use bn_harness::finds::{DIFFERENTIAL, Sign};
+use bn_harness::oracle::{Expected, Oracle};
+use bn_harness::results::{CaseResult, Verdict};
+use bn_harness::runner::{Context, Overall, step_names};
+use bn_harness::vacuity::Vacuity;
+
+/// Everyone who answers, for one thread.
+pub struct Lineup {
+    /// libtorch; where there is none, the arbiter alone says what is right.
+    pub oracle: Oracle,
+    /// More accurate than float64.
+    pub arbiter: Box<dyn Responder>,
+    /// Those that are hunted through.
+    pub backends: Vec<Box<dyn Responder>>,
+    /// The known mistakes.
+    pub suspects: Box<dyn Suspects>,
+}
+
+/// Who is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Whose {
+    /// The oracle itself is in doubt, and nobody is judged.
+    Oracle,
+    /// The backend with this number.
+    Backend(usize),
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failure {
+    /// Whose it is.
+    pub whose: Whose,
+    /// The property that does not hold.
+    pub property: &'static str,
+    /// What it shows as.
+    pub sign: Sign,
+    /// In words.
+    pub what: String,
+}
+
+/// What came of one case.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The verdict on each backend that was judged, by its number.
+    pub verdicts: Vec<(usize, Verdict)>,
+    /// What is wrong.
+    pub failures: Vec<Failure>,
+}
+
+/// Everyone who answers on one thread, and what is declared of them.
+pub struct Desk<'a> {
+    lineup: Lineup,
+    deviations: &'a [Deviations],
+}
+
+impl<'a> Desk<'a> {
+    /// Everyone at their places.
+    pub fn new(lineup: Lineup, deviations: &'a [Deviations]) -> Self {
+        Desk { lineup, deviations }
+    }
+
+    /// The names of the backends.
+    pub fn names(&self) -> Vec<String> {
+        self.lineup.backends.iter().map(|backend| backend.info().name.clone()).collect()
+    }
+
+    /// Asks everyone, or those that `asked` takes, about a case.
+    pub fn ask(&mut self, case: &Case, asked: &dyn Fn(usize) -> bool) -> Outcome {
+        let request = Request::from_case(case);
+        let mut outcome = Outcome::default();
+        let expected = match self.expected(&request) {
+            Ok(expected) => expected,
+            Err(failure) => {
+                outcome.failures.push(failure);
+                return outcome;
+            }
+        };
+        let vacuity = Vacuity::of(&expected, &[]);
+        let names = step_names(case);
+        for (number, backend) in self.lineup.backends.iter_mut().enumerate() {
+            if !asked(number) {
+                continue;
+            }
+            let declared = declared(self.deviations, number, case);
+            let response = backend.respond(&request);
+            let context = context(&expected, &vacuity, backend.as_ref(), &names, &declared);
+            let overall = context.verdict(&response, &mut Vec::new());
+            outcome.verdicts.push((number, overall.verdict));
+            if !overall.verdict.is_expected_of(true) {
+                outcome.failures.push(differential(number, overall));
+            }
+        }
+        outcome
+    }
+
+    /// What libtorch's answer, or the arbiter's, is: the failure where there is none that can be relied on.
+    fn expected<'r>(&mut self, request: &'r Request) -> Result<Expected<'r>, Failure> {
+        let doubt = |why: String| {
+            let sign = Sign::in_doubt(&why);
+            Failure { whose: Whose::Oracle, property: DIFFERENTIAL, sign, what: why }
+        };
+        let expected = self.lineup.oracle.expect(self.lineup.arbiter.as_mut(), request).map_err(doubt)?;
+        match expected.doubts.first() {
+            Some(first) => Err(doubt(first.clone())),
+            None => Ok(expected),
+        }
+    }
+
+    /// Which of the known mistakes `which` give the answer that a backend gives to a case in which it fails, the closest
+    /// first.
+    pub fn diagnose(&mut self, case: &Case, backend: usize, which: &[usize]) -> Vec<usize> {
+        let request = Request::from_case(case);
+        let Ok(expected) = self.expected(&request) else { return Vec::new() };
+        let vacuity = Vacuity::of(&expected, &[]);
+        let names = step_names(case);
+        let declared = declared(self.deviations, backend, case);
+        let responder = &mut self.lineup.backends[backend];
+        let response = responder.respond(&request);
+        let context = context(&expected, &vacuity, responder.as_ref(), &names, &declared);
+        let Overall { steps, .. } = context.verdict(&response, &mut Vec::new());
+        let Response::Answered(answers) = response else { return Vec::new() };
+        if answers.len() != expected.steps.len() {
+            return Vec::new();
+        }
+        let suspects = self.lineup.suspects.as_mut();
+        let mut fits = fitting(&expected, &answers, &steps, &names, suspects, which);
+        fits.sort_by(|one, other| one.1.total_cmp(&other.1));
+        fits.into_iter().map(|(number, _)| number).collect()
+    }
+
+    /// The known mistakes.
+    pub fn suspects(&self) -> &dyn Suspects {
+        self.lineup.suspects.as_ref()
+    }
+}
+
+/// What is declared of a case, with the numbers of the entries.
+fn declared<'d>(deviations: &'d [Deviations], backend: usize, case: &Case) -> Vec<(usize, &'d Deviation)> {
+    let of_backend = deviations.get(backend).into_iter().flat_map(|of_it| of_it.entries.iter().enumerate());
+    of_backend.filter(|(_, entry)| entry.covers(case)).collect()
+}
+
+fn context<'c>(
+    expected: &'c Expected<'c>,
+    vacuity: &'c Vacuity<'c>,
+    backend: &'c dyn Responder,
+    names: &'c [&'static str],
+    declared: &'c [(usize, &'c Deviation)],
+) -> Context<'c> {
+    const NOTHING: &[StepAnswer] = &[];
+    Context { expected, vacuity, backend, latest: NOTHING, names, declared }
+}
+
+/// The failure of a backend whose answer is not within the budget.
+fn differential(backend: usize, overall: Overall) -> Failure {
+    let result = CaseResult {
+        case: String::new(),
+        backend: String::new(),
+        verdict: overall.verdict,
+        reason: overall.reason,
+        budget_used: None,
+        steps: overall.steps,
+        diagnosis: Vec::new(),
+        micros: 0,
+    };
+    let (sign, what) = (Sign::of(&result), bn_harness::finds::describe(&result));
+    Failure { whose: Whose::Backend(backend), property: DIFFERENTIAL, sign, what }
+}
