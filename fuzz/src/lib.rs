@@ -13,9 +13,10 @@
 //!   implementation breaks; either way bncheck's, and no libtorch is needed to see it.
 //! - *Does the format read whatever it allows?* Every generated case must load and come back the same.
 //! - *Would a mistake be found?* A seeded one must be, and shrink to a case of a step or two.
+//! - *Do a backend's answers agree with each other?* What follows from one of them is asked as well: permuted samples,
+//!   scaled inputs, another layout.
 //!
-//! Where it will grow: mixtures that take a case of a suite and change one thing; metamorphic properties
-//! (permuted samples, scaled inputs) beside the one of the budget; cargo-fuzz targets that read the same
+//! Where it will grow: mixtures that take a case of a suite and change one thing; cargo-fuzz targets that read the same
 //! strategies' choices from bytes.
 
 pub mod bulk;

@@ -1,16 +1,19 @@
-//! What must hold of every case.
+//! Against an oracle: the property that looks at numbers.
 
 use std::fmt::{self, Write as _};
 
-use bn_api::{Backend, ErrorClass, InProcess, Request, Responder, Response, guarded};
+use bn_api::{
+    Action, Backend, BackendInfo, ErrorClass, InProcess, Request, Responder, Response, StepAnswer, guarded,
+};
 use bn_cases::Case;
 use bn_cases::format::CaseSpec;
+use bn_harness::budget::CaseBudget;
 use bn_harness::judge::judge;
 use bn_harness::oracle::Expected;
 use bn_harness::results::{StepResult, TensorResult, Verdict};
-use bn_harness::runner::step_names;
 use bn_reference::{Arbiter, Reference};
 
+use super::{Asked, Broken, Held, Property, Spot};
 use crate::render;
 
 /// The suite that a generated case is in.
@@ -111,17 +114,28 @@ pub fn answers_within_budget(
         return Err(Wrong::from(doubt.clone()));
     }
     let answers = match contestant.respond(&request) {
-        Response::Answered(answers) if answers.len() == expected.steps.len() => answers,
-        Response::Answered(answers) => {
-            let (got, steps) = (answers.len(), expected.steps.len());
-            return Err(Wrong::from(format!("{got} answers to {steps} steps")));
-        }
+        Response::Answered(answers) => answers,
         Response::Unsupported { reason } => return Err(Wrong::from(format!("unsupported: {reason}"))),
         Response::Broken { message, .. } => return Err(Wrong::from(format!("broken: {message}"))),
     };
-    let names = step_names(case);
+    within(&expected, expected.budget(), &answers, contestant.info())
+}
+
+/// Whether answers to a request are within a budget of what is expected.
+fn within(
+    expected: &Expected<'_>,
+    budget: &CaseBudget,
+    answers: &[StepAnswer],
+    info: &BackendInfo,
+) -> Result<(), Wrong> {
+    let (got, steps) = (answers.len(), expected.steps.len());
+    if got != steps {
+        return Err(Wrong::from(format!("{got} answers to {steps} steps")));
+    }
+    let actions = expected.request.actions.iter().map(Action::name);
+    let names: Vec<&str> = std::iter::once("new layer").chain(actions).collect();
     // The judge lets every backend reject in its own words, and a panic pass where any error is due.
-    for (step, (due, got)) in expected.steps.iter().zip(&answers).enumerate() {
+    for (step, (due, got)) in expected.steps.iter().zip(answers).enumerate() {
         let place = || Some(Place { step, tensor: None });
         for (who, error) in [("the oracle", &due.error), ("the contestant", &got.error)] {
             if let Some(error) = error.as_ref().filter(|error| error.class == ErrorClass::Panic) {
@@ -136,9 +150,37 @@ pub fn answers_within_budget(
             return Err(Wrong { what, place: place() });
         }
     }
-    let judged = || Ok(judge(&expected, expected.budget(), &answers, contestant.info(), &names));
+    let judged = || Ok(judge(expected, budget, answers, info, &names));
     let steps = guarded(judged).map_err(|panic| Wrong::from(format!("the judge panicked: {panic}")))?;
     steps.iter().find_map(first_wrong).map_or(Ok(()), Err)
+}
+
+/// The answers are within the budgets of what is expected.
+pub struct Differential;
+
+impl Property for Differential {
+    fn name(&self) -> &'static str {
+        "differential"
+    }
+
+    fn about(&self) -> &'static str {
+        "answers are within their budgets of the oracle's"
+    }
+
+    fn check(&self, asked: &mut Asked<'_>) -> Result<Held, Broken> {
+        if !asked.expected.doubts.is_empty() {
+            return Ok(Held::NotHere("the oracle is in doubt"));
+        }
+        within(asked.expected, asked.budget(), asked.answers, asked.backend.info())?;
+        Ok(Held::Yes)
+    }
+}
+
+impl From<Wrong> for Broken {
+    fn from(Wrong { what, place }: Wrong) -> Self {
+        let spot = place.map(|Place { step, tensor }| Spot { step, tensor: tensor.map(|it| it.tensor) });
+        Broken { what, spot, transformed: None }
+    }
 }
 
 fn is_wrong(verdict: Verdict) -> bool {
