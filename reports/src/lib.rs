@@ -9,6 +9,7 @@ pub mod causes;
 pub mod changes;
 pub mod diagnosis;
 pub mod faults;
+pub mod finds;
 pub mod github;
 pub mod gpu_check;
 pub mod html;

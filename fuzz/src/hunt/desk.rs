@@ -2,6 +2,7 @@
 
 use bn_api::{Request, Responder, Response, StepAnswer};
 use bn_cases::Case;
+use bn_harness::budget::Accuracy;
 use bn_harness::deviations::{Deviation, Deviations};
 use bn_harness::diagnosis::{Suspects, fitting};
 use bn_harness::finds::{DIFFERENTIAL, Sign};
@@ -9,6 +10,9 @@ use bn_harness::oracle::{Expected, Oracle};
 use bn_harness::results::{CaseResult, Verdict};
 use bn_harness::runner::{Context, Overall, step_names};
 use bn_harness::vacuity::Vacuity;
+
+use crate::property::{Asked, Broken, Held, Property, Spot};
+use crate::render;
 
 /// Everyone who answers, for one thread.
 pub struct Lineup {
@@ -18,6 +22,8 @@ pub struct Lineup {
     pub arbiter: Box<dyn Responder>,
     /// Those that are hunted through.
     pub backends: Vec<Box<dyn Responder>>,
+    /// The same with another number of threads, where that can be had.
+    pub threads: Vec<Option<Box<dyn Responder>>>,
     /// The known mistakes.
     pub suspects: Box<dyn Suspects>,
 }
@@ -50,8 +56,40 @@ pub struct Failure {
 pub struct Outcome {
     /// The verdict on each backend that was judged, by its number.
     pub verdicts: Vec<(usize, Verdict)>,
+    /// The backends of which a metamorphic property was checked and held, once for each.
+    pub held: Vec<usize>,
     /// What is wrong.
     pub failures: Vec<Failure>,
+}
+
+impl Outcome {
+    /// What is wrong, in words, and whose it is, where the backends have these names.
+    pub fn said(&self, names: &[String]) -> Vec<(String, String)> {
+        let said = |failure: &Failure| {
+            let whose = match failure.whose {
+                Whose::Oracle => "oracle".to_owned(),
+                Whose::Backend(number) => names.get(number).cloned().unwrap_or_default(),
+            };
+            let of = if failure.property == DIFFERENTIAL {
+                String::new()
+            } else {
+                format!("{}: ", failure.property)
+            };
+            (whose, format!("{of}{}", failure.what))
+        };
+        self.failures.iter().map(said).collect()
+    }
+}
+
+/// What is asked of a case.
+#[derive(Clone, Copy)]
+pub struct Question<'q> {
+    /// Of which backend; of all where there is none.
+    pub backend: Option<usize>,
+    /// Whether it is said where an answer is not within the budget.
+    pub differential: bool,
+    /// What else must hold of a backend whose answer is.
+    pub metamorphic: &'q [&'static dyn Property],
 }
 
 /// Everyone who answers on one thread, and what is declared of them.
@@ -71,8 +109,8 @@ impl<'a> Desk<'a> {
         self.lineup.backends.iter().map(|backend| backend.info().name.clone()).collect()
     }
 
-    /// Asks everyone, or those that `asked` takes, about a case.
-    pub fn ask(&mut self, case: &Case, asked: &dyn Fn(usize) -> bool) -> Outcome {
+    /// Asks a question about a case.
+    pub fn ask(&mut self, case: &Case, question: Question<'_>) -> Outcome {
         let request = Request::from_case(case);
         let mut outcome = Outcome::default();
         let expected = match self.expected(&request) {
@@ -85,7 +123,7 @@ impl<'a> Desk<'a> {
         let vacuity = Vacuity::of(&expected, &[]);
         let names = step_names(case);
         for (number, backend) in self.lineup.backends.iter_mut().enumerate() {
-            if !asked(number) {
+            if question.backend.is_some_and(|asked| asked != number) {
                 continue;
             }
             let declared = declared(self.deviations, number, case);
@@ -94,7 +132,34 @@ impl<'a> Desk<'a> {
             let overall = context.verdict(&response, &mut Vec::new());
             outcome.verdicts.push((number, overall.verdict));
             if !overall.verdict.is_expected_of(true) {
-                outcome.failures.push(differential(number, overall));
+                outcome.failures.extend(question.differential.then(|| differential(number, overall)));
+                continue;
+            }
+            // What deviates as declared, or says nothing, need not agree with itself.
+            let (Verdict::Pass | Verdict::Vacuous, Response::Answered(answers)) =
+                (overall.verdict, &response)
+            else {
+                continue;
+            };
+            let threads: Option<&mut dyn Responder> = match self.lineup.threads.get_mut(number) {
+                Some(Some(threads)) => Some(threads.as_mut()),
+                _ => None,
+            };
+            let mut asked = Asked {
+                request: &request,
+                answers,
+                expected: &expected,
+                accuracy: Accuracy::Sound,
+                backend: backend.as_mut(),
+                threads,
+            };
+            for property in question.metamorphic {
+                match property.check(&mut asked) {
+                    Ok(Held::Yes) => outcome.held.push(number),
+                    Ok(Held::NotHere(_)) => {}
+                    Err(broken) if is_declared(self.deviations, number, &broken) => {}
+                    Err(broken) => outcome.failures.push(metamorphic(number, *property, &request, broken)),
+                }
             }
         }
         outcome
@@ -172,4 +237,35 @@ fn differential(backend: usize, overall: Overall) -> Failure {
     };
     let (sign, what) = (Sign::of(&result), bn_harness::finds::describe(&result));
     Failure { whose: Whose::Backend(backend), property: DIFFERENTIAL, sign, what }
+}
+
+/// Whether a backend declares that it deviates in the request that shows what does not hold.
+fn is_declared(deviations: &[Deviations], backend: usize, broken: &Broken) -> bool {
+    let Some(entries) =
+        deviations.get(backend).map(|of_it| &of_it.entries).filter(|entries| !entries.is_empty())
+    else {
+        return false;
+    };
+    let case = broken.transformed.as_ref().and_then(|request| render::of_request(request).ok());
+    case.is_some_and(|case| entries.iter().any(|entry| entry.covers(&case)))
+}
+
+/// The failure of a backend whose answers do not agree with each other.
+fn metamorphic(
+    backend: usize,
+    property: &'static dyn Property,
+    request: &Request,
+    broken: Broken,
+) -> Failure {
+    let shown_by = broken.transformed.as_ref().unwrap_or(request);
+    let (action, what) = match &broken.spot {
+        Some(Spot { step, tensor }) => {
+            let action = step.checked_sub(1).and_then(|index| shown_by.actions.get(index));
+            let what = tensor.as_ref().map_or_else(|| "the error".to_owned(), |name| name.tensor.to_string());
+            (action.map_or("new layer", bn_api::Action::name).to_owned(), what)
+        }
+        None => (String::new(), "the answer".to_owned()),
+    };
+    let sign = Sign { verdict: Verdict::Fail, action, what };
+    Failure { whose: Whose::Backend(backend), property: property.name(), sign, what: broken.what }
 }

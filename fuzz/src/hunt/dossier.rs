@@ -39,6 +39,8 @@ pub struct Dossier {
     pub signs: BTreeMap<Key, (usize, Vec<Seen>)>,
     /// How many cases of each backend had each verdict.
     verdicts: Vec<BTreeMap<Verdict, usize>>,
+    /// How many times a metamorphic property held of each backend.
+    held: Vec<usize>,
 }
 
 impl Dossier {
@@ -49,6 +51,12 @@ impl Dossier {
                 self.verdicts.resize_with(backend + 1, BTreeMap::new);
             }
             *self.verdicts[backend].entry(verdict).or_default() += 1;
+        }
+        for backend in outcome.held {
+            if self.held.len() <= backend {
+                self.held.resize(backend + 1, 0);
+            }
+            self.held[backend] += 1;
         }
         for Failure { whose, property, sign, what } in outcome.failures {
             let key = Key { whose, property: property.to_owned(), sign };
@@ -65,6 +73,11 @@ impl Dossier {
     /// How many cases of a backend had a verdict.
     pub fn count(&self, backend: usize, verdict: Verdict) -> usize {
         self.verdicts.get(backend).and_then(|of_backend| of_backend.get(&verdict)).copied().unwrap_or(0)
+    }
+
+    /// How many times a metamorphic property held of a backend.
+    pub fn held(&self, backend: usize) -> usize {
+        self.held.get(backend).copied().unwrap_or(0)
     }
 
     /// How many failures there were in all.
@@ -101,7 +114,7 @@ mod tests {
             Sign { verdict: Verdict::Fail, action: "forward".to_owned(), what: "output is off".to_owned() };
         let failure =
             Failure { whose: Whose::Backend(0), property: "differential", sign, what: what.to_owned() };
-        Outcome { verdicts: vec![(0, Verdict::Fail)], failures: vec![failure] }
+        Outcome { verdicts: vec![(0, Verdict::Fail)], held: Vec::new(), failures: vec![failure] }
     }
 
     #[test]

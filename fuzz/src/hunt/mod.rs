@@ -20,12 +20,13 @@ use bn_harness::parallel;
 use bn_harness::results::Verdict;
 use bn_harness::runner::machine;
 
+use crate::property::Property;
 use crate::random;
 pub use coverage::Reached;
-pub use desk::{Desk, Failure, Lineup, Outcome, Whose};
+pub use desk::{Desk, Failure, Lineup, Outcome, Question, Whose};
 pub use dossier::Dossier;
 pub use smaller::{MOST_TRIES, Subject};
-pub use state::{State, StateError};
+pub use state::{State, StateError, seed_of};
 
 /// How to hunt.
 pub struct Options<'a> {
@@ -37,6 +38,9 @@ pub struct Options<'a> {
     pub time: Option<Duration>,
     /// How many cases are in flight.
     pub jobs: usize,
+    /// What must hold: the differential property, if it is asked, and those of the others of which each case is asked one, in
+    /// turn.
+    pub properties: &'a [&'static dyn Property],
     /// What the backends declare, one after the other.
     pub deviations: &'a [Deviations],
     /// The version of bncheck.
@@ -84,10 +88,16 @@ pub fn hunt<E: Send + From<StateError>>(
         }
         Ok::<_, E>(desk)
     };
+    let is_differential = |property: &&'static dyn Property| property.name() == DIFFERENTIAL;
+    let differential = options.properties.iter().any(is_differential);
+    let metamorphic: Vec<&'static dyn Property> =
+        options.properties.iter().copied().filter(|property| !is_differential(property)).collect();
     let over = || options.stop.is_now() || options.time.is_some_and(|time| started.elapsed() >= time);
     let work = |desk: &mut Desk<'_>, index: usize| {
         let case = random::case(options.seed, first + index);
-        let outcome = desk.ask(&case, &|_| true);
+        let turn = metamorphic.get((first + index) % metamorphic.len().max(1));
+        let metamorphic = turn.map(std::slice::from_ref).unwrap_or_default();
+        let outcome = desk.ask(&case, Question { backend: None, differential, metamorphic });
         // What was still asked when all was stopped has no answer.
         (!options.stop.is_now()).then(|| Piece { reached: Reached::by(&case), outcome })
     };
@@ -123,7 +133,7 @@ pub fn hunt<E: Send + From<StateError>>(
         cases: state.next(),
         asked_now,
         duration_ms,
-        properties: vec![DIFFERENTIAL.to_owned()],
+        properties: options.properties.iter().map(|property| property.name().to_owned()).collect(),
         backends: hunted(&names, state),
         coverage: state.reached.coverage(),
         finds,
@@ -145,7 +155,7 @@ fn hunted(names: &[String], state: &State) -> Vec<Hunted> {
             unsupported: count(Verdict::Unsupported),
             vacuous: count(Verdict::Vacuous),
             failed,
-            properties_held: 0,
+            properties_held: state.dossier.held(number),
         }
     };
     names.iter().enumerate().map(of).collect()

@@ -6,10 +6,10 @@ use bn_harness::finds::{DIFFERENTIAL, Find, Flaky, Sign};
 use bn_harness::results::Verdict;
 use bn_harness::{parallel, runner};
 
-use super::desk::{Desk, Failure, Whose};
+use super::desk::{Desk, Failure, Question, Whose};
 use super::dossier::{Dossier, Key, Seen};
 use super::{Made, Options};
-use crate::property::SUITE;
+use crate::property::{self, Property, SUITE};
 use crate::{random, render, shrink};
 
 /// How many cases are asked about to make one smaller.
@@ -33,8 +33,18 @@ pub struct Subject<'d, 'a> {
 impl Subject<'_, '_> {
     /// What is wrong with a case now, where anything is of this property.
     fn failure(&mut self, case: &Case) -> Option<Failure> {
-        let whose = self.whose;
-        let outcome = self.desk.ask(case, &|number| whose == Whose::Backend(number));
+        let metamorphic: Vec<&'static dyn Property> = property::find(self.property)
+            .ok()
+            .into_iter()
+            .filter(|property| property.name() != DIFFERENTIAL)
+            .collect();
+        let backend = match self.whose {
+            Whose::Backend(number) => Some(number),
+            // The oracle is asked before anybody else is; nobody has this number.
+            Whose::Oracle => Some(usize::MAX),
+        };
+        let differential = metamorphic.is_empty();
+        let outcome = self.desk.ask(case, Question { backend, differential, metamorphic: &metamorphic });
         let of_it = |failure: &Failure| failure.whose == self.whose && failure.property == self.property;
         outcome.failures.into_iter().find(of_it)
     }

@@ -183,6 +183,13 @@ impl State {
     }
 }
 
+/// The seed of the hunt whose state is in a file, where one can be read.
+pub fn seed_of(path: &Path) -> Option<u64> {
+    let bytes = fs::read(path).ok()?;
+    let latest = bytes.split(|byte| *byte == b'\n').rev().find_map(|line| read_line(line).ok())?;
+    serde_json::from_str::<serde_json::Value>(&latest.identity).ok()?.get("seed")?.as_u64()
+}
+
 fn begin(path: &Path) -> Result<File, StateError> {
     let file = OpenOptions::new().write(true).create(true).truncate(true).open(path);
     file.map_err(|error| StateError { path: path.to_owned(), what: "written", error })
@@ -220,7 +227,7 @@ mod tests {
             Sign { verdict: Verdict::Fail, action: "forward".to_owned(), what: "output is off".to_owned() };
         let what = format!("case {number}");
         let failure = Failure { whose: Whose::Backend(0), property: "differential", sign, what };
-        Outcome { verdicts: vec![(0, Verdict::Fail)], failures: vec![failure] }
+        Outcome { verdicts: vec![(0, Verdict::Fail)], held: Vec::new(), failures: vec![failure] }
     }
 
     fn take(state: &mut State, number: usize) {

@@ -4,7 +4,7 @@ use bn_api::{Action, Layout, Request, Tensor};
 
 use super::ask::{End, answers, said};
 use super::compare::{Allowed, Relation, compare, same_bits};
-use super::{Asked, Broken, Held, Property};
+use super::{Asked, Broken, Held, Property, THREADS};
 
 /// The same request twice gives the same bits. What a backend keeps from one request to the next, or an order of sums that
 /// changes from call to call, stays within every budget and shows here.
@@ -32,7 +32,7 @@ pub struct Threads;
 
 impl Property for Threads {
     fn name(&self) -> &'static str {
-        "any-threads"
+        THREADS
     }
 
     fn about(&self) -> &'static str {

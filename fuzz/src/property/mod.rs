@@ -27,6 +27,9 @@ pub use differential::{
     reference_is_within_budget,
 };
 
+/// The name of the property that asks a backend with another number of threads.
+pub const THREADS: &str = "any-threads";
+
 /// Something that must hold of a backend's answers to every case.
 pub trait Property: Sync {
     /// Its name, in kebab-case.

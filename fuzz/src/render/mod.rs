@@ -8,10 +8,12 @@ use bn_cases::format::{CaseSpec, Expectation, InputSpec, LayerSpec, Mode, ModelN
 
 mod fill;
 mod layer;
+mod request;
 mod step;
 
 use fill::fill;
 use layer::layer;
+pub use request::of_request;
 use step::step;
 
 /// The name of the one case of a rendered suite.

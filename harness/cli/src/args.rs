@@ -2,6 +2,7 @@
 
 mod backends;
 mod checks;
+mod hunt;
 mod random;
 
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use crate::partition;
 
 pub use backends::{Backends, ConfigArgs, OracleArgs, OracleName, RecordArgs, WorkerArgs};
 pub use checks::{BenchArgs, BudgetsArgs, FaultsArgs, GpuCheckArgs, GuardArgs, Shape, SoundArgs};
+pub use hunt::{FuzzArgs, PromoteArgs};
 pub use random::RandomArgs;
 
 const FILTER_HELP: &str = "\
@@ -128,6 +130,15 @@ pub enum Command {
         /// The recording.
         recording: PathBuf,
     },
+    /// Hunt for bugs with cases made by chance, for a time or a number of cases. What is found is grouped, so that one bug is
+    /// one find, made smaller, and written as a case each.
+    #[command(
+        after_help = "Exit codes: 0 nothing was found · 1 something was · 130 stopped by Ctrl-C",
+        after_long_help = format!("Examples:\n  bncheck fuzz\n  bncheck fuzz --time 8h --backend candle,burn\n  bncheck fuzz --cases 20000 --seed 7 --backend-cmd 'python3 my_bn.py'\n  bncheck fuzz --property permuted-batch,differential\n  bncheck fuzz --replay target/bncheck/fuzz/finds/*.yaml\n\n{EXIT_CODES}")
+    )]
+    Fuzz(FuzzArgs),
+    /// Keep a find of `bncheck fuzz` as a case: it moves into cases/regressions/found, under a name.
+    Promote(PromoteArgs),
     /// Run the known mistakes through the cases and print which case catches which; a mistake that no case catches is
     /// a hole.
     #[command(after_help = FILTER_HELP)]

@@ -35,6 +35,8 @@ pub struct Entry {
     /// Its name.
     pub name: &'static str,
     home: Home,
+    /// Whether it computes on several threads where it may.
+    threads: bool,
     deviations: (&'static str, &'static str),
 }
 
@@ -60,17 +62,38 @@ macro_rules! deviations {
 
 /// All backends, in the order of the results' columns. A new backend is one line here.
 pub static ALL: [Entry; 9] = [
-    Entry { name: "reference", home: Home::Here(reference), deviations: deviations!("reference") },
-    Entry { name: "libtorch", home: Home::TorchWorker, deviations: deviations!("libtorch") },
-    Entry { name: "tch-nn", home: Home::TorchWorker, deviations: deviations!("tch-nn") },
-    Entry { name: "candle", home: Home::Here(candle), deviations: deviations!("candle") },
-    Entry { name: "burn", home: Home::Here(burn), deviations: deviations!("burn") },
-    Entry { name: "cuda", home: Home::Cuda(Executes::Gpu, Single), deviations: deviations!("cuda") },
-    Entry { name: "cuda-acc64", home: Home::Cuda(Executes::Gpu, Double), deviations: deviations!("cuda") },
-    Entry { name: "cuda-ptx", home: Home::Cuda(Executes::Ptx, Single), deviations: deviations!("cuda") },
+    Entry {
+        name: "reference",
+        home: Home::Here(reference),
+        threads: false,
+        deviations: deviations!("reference"),
+    },
+    Entry { name: "libtorch", home: Home::TorchWorker, threads: true, deviations: deviations!("libtorch") },
+    Entry { name: "tch-nn", home: Home::TorchWorker, threads: true, deviations: deviations!("tch-nn") },
+    Entry { name: "candle", home: Home::Here(candle), threads: true, deviations: deviations!("candle") },
+    Entry { name: "burn", home: Home::Here(burn), threads: true, deviations: deviations!("burn") },
+    Entry {
+        name: "cuda",
+        home: Home::Cuda(Executes::Gpu, Single),
+        threads: false,
+        deviations: deviations!("cuda"),
+    },
+    Entry {
+        name: "cuda-acc64",
+        home: Home::Cuda(Executes::Gpu, Double),
+        threads: false,
+        deviations: deviations!("cuda"),
+    },
+    Entry {
+        name: "cuda-ptx",
+        home: Home::Cuda(Executes::Ptx, Single),
+        threads: false,
+        deviations: deviations!("cuda"),
+    },
     Entry {
         name: "cuda-ptx-acc64",
         home: Home::Cuda(Executes::Ptx, Double),
+        threads: false,
         deviations: deviations!("cuda"),
     },
 ];
@@ -152,6 +175,17 @@ impl Entry {
         let worker = workers.start(self.name, workers.own(&["worker", self.name]));
         let worker = worker.map_err(|error| CliError::Worker { backend: self.name.to_owned(), error })?;
         Ok(Box::new(worker))
+    }
+
+    /// Starts it once more, with another number of threads, where it computes on several.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_with_threads(&self, workers: &Workers) -> Result<Option<Box<dyn Responder>>, CliError> {
+        if !self.threads || workers.in_process {
+            return Ok(None);
+        }
+        self.open_if_there(&workers.with_threads()).map(Some)
     }
 
     /// The backend in this process; one that links libtorch becomes this process.

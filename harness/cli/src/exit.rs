@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use bn_api::wire::{WireError, WorkerError};
 use bn_cases::{FilterError, Problems};
+use bn_fuzz::hunt::StateError;
 use bn_harness::audit::RecordingError;
 use bn_harness::journal::JournalError;
 use bn_harness::runner::Failed;
@@ -76,6 +77,36 @@ pub enum CliError {
         name: String,
         /// What may have been meant.
         near: String,
+    },
+    /// A property's name is unknown.
+    #[error("{message}")]
+    #[diagnostic(help("docs/properties.md says what each of them is"))]
+    UnknownProperty {
+        /// Which, and what may have been meant.
+        message: String,
+    },
+    /// A hunt cannot be gone on with, as it was another one.
+    #[error("{} is the state of another hunt: {other}", path.display())]
+    #[diagnostic(help("to go on, call it as it was called then; without --resume a new hunt begins"))]
+    OtherHunt {
+        /// The state.
+        path: PathBuf,
+        /// What it was.
+        other: String,
+    },
+    /// The state of a hunt cannot be kept.
+    #[error(transparent)]
+    Hunt(#[from] StateError),
+    /// A find cannot be kept.
+    #[error("{} cannot be kept: {why}", path.display())]
+    #[diagnostic(help(
+        "`bncheck fuzz` writes a file for each find; `bncheck promote FILE --name NAME` keeps it"
+    ))]
+    NotPromoted {
+        /// The find.
+        path: PathBuf,
+        /// Why.
+        why: String,
     },
     /// No case has this id.
     #[error("there is no case `{id}`")]
@@ -317,6 +348,10 @@ impl CliError {
             | CliError::UnknownMethod { .. }
             | CliError::UnknownFault { .. }
             | CliError::UnknownCase { .. }
+            | CliError::UnknownProperty { .. }
+            | CliError::OtherHunt { .. }
+            | CliError::Hunt(_)
+            | CliError::NotPromoted { .. }
             | CliError::SameName { .. }
             | CliError::Config(_)
             | CliError::ToTerminal { .. }

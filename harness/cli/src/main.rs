@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod exit;
 mod folder;
+mod hunt_progress;
 mod interrupt;
 mod memory;
 mod output;
@@ -63,6 +64,8 @@ fn run(cli: &Cli) -> Result<Outcome, CliError> {
         Command::Record(args) => commands::record::record(&cli.suites, args),
         Command::Audit { recording } => commands::audit::audit(&cli.suites, recording),
         Command::Explain { id } => commands::explain::explain(&cli.suites, id),
+        Command::Fuzz(args) => commands::fuzz::fuzz(&cli.suites, args),
+        Command::Promote(args) => commands::promote::promote(args),
         Command::Faults(args) => commands::faults::faults(&cli.suites, args),
         Command::GpuCheck(args) => commands::gpu_check::gpu_check(&cli.suites, args),
         Command::Bench(args) => commands::bench::bench(args),

@@ -5,7 +5,7 @@ use clap::builder::RangedU64ValueParser;
 use clap::{Args, ValueEnum};
 
 /// The most cases that are made by chance in one run.
-const MOST: u64 = 100_000_000;
+pub(super) const MOST: u64 = 100_000_000;
 
 /// Cases made by chance.
 #[derive(Debug, Args)]

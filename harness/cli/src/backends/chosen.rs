@@ -99,6 +99,20 @@ impl Chosen {
         entries.chain(outside).collect()
     }
 
+    /// Each once more with another number of threads, where that can be had.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_with_threads(&self) -> Result<Vec<Option<Box<dyn Responder>>>, CliError> {
+        let entries = self.entries.iter().map(|entry| entry.open_with_threads(&self.workers));
+        let workers = self.workers.with_threads();
+        let outside = self.outside.iter().map(|started| {
+            let worker = started.outside.open(&workers, started.asked_for)?;
+            Ok(Some(Box::new(worker) as Box<dyn Responder>))
+        });
+        entries.chain(outside).collect()
+    }
+
     /// Their names, in the order of the columns.
     pub fn names(&self) -> Vec<String> {
         let entries = self.entries.iter().map(|entry| entry.name.to_owned());

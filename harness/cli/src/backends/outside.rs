@@ -93,9 +93,12 @@ impl Outside {
             _ => self.text.clone(),
         };
         let no_backend = |why: String| CliError::Outside { command: command.clone(), why };
+        // How many threads it takes is its own affair, but where it is asked with others.
+        let mut environment = if workers.threads == 1 { Vec::new() } else { workers.threads() };
+        environment.extend(self.environment.iter().map(|(name, value)| (name.clone(), value.into())));
         let job = Job {
             words: self.words.iter().map(OsString::from).collect(),
-            environment: self.environment.iter().map(|(name, value)| (name.clone(), value.into())).collect(),
+            environment,
             folder: self.folder.clone(),
         };
         let mut workers = workers.clone();

@@ -24,7 +24,7 @@ pub fn open_oracle(workers: &Workers) -> Result<Box<dyn Responder>, CliError> {
 /// # Errors
 /// When libtorch or the worker is not to be had.
 pub fn open(name: &'static str, workers: &Workers) -> Result<Worker, CliError> {
-    let job = job(name)?;
+    let job = job(name, workers)?;
     workers.start("bncheck-torch", job).map_err(|error| match error {
         WorkerError::NoGreeting { how, .. } if how.contains("error while loading shared libraries") => {
             CliError::NoLibtorch { why: how }
@@ -33,16 +33,12 @@ pub fn open(name: &'static str, workers: &Workers) -> Result<Worker, CliError> {
     })
 }
 
-fn job(name: &str) -> Result<Job, CliError> {
+fn job(name: &str, workers: &Workers) -> Result<Job, CliError> {
     let libtorch = find_libtorch()?;
     let words = vec![worker_program()?.into(), name.into()];
     // libtorch's sums depend on the number of threads; the harness runs cases side by side instead.
-    let environment = [
-        ("LD_LIBRARY_PATH", library_path(&libtorch)),
-        ("OMP_NUM_THREADS", "1".into()),
-        ("MKL_NUM_THREADS", "1".into()),
-    ];
-    let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
+    let mut environment = workers.threads();
+    environment.push(("LD_LIBRARY_PATH".to_owned(), library_path(&libtorch)));
     Ok(Job { words, environment, folder: None })
 }
 
@@ -51,7 +47,7 @@ fn job(name: &str) -> Result<Job, CliError> {
 /// # Errors
 /// When libtorch or the worker is not to be had.
 pub fn become_worker(name: &'static str) -> Result<CliError, CliError> {
-    let Job { words, environment, .. } = job(name)?;
+    let Job { words, environment, .. } = job(name, &Workers::usual()?)?;
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).envs(environment);
     #[cfg(unix)]

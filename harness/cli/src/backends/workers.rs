@@ -17,6 +17,12 @@ const GREETING: Duration = Duration::from_secs(60);
 /// How long a worker may take over a case, where nothing else is said, in seconds.
 pub const TIMEOUT: f64 = 30.0;
 
+/// A number of threads that is not 1, and divides hardly anything.
+const SEVERAL: usize = 3;
+
+/// Tells bncheck's own workers on how many threads they may compute.
+const THREADS: &str = "BNCHECK_THREADS";
+
 /// How backends are run.
 #[derive(Debug, Clone)]
 pub struct Workers {
@@ -26,6 +32,8 @@ pub struct Workers {
     pub timeout: Duration,
     /// How much memory each may take, in bytes.
     pub memory: Option<u64>,
+    /// On how many threads each may compute, where that can be said.
+    pub threads: usize,
     /// Ends all of them.
     pub stop: Stop,
     /// This program.
@@ -44,6 +52,20 @@ pub struct Job {
 }
 
 impl Workers {
+    /// The same on several threads.
+    #[must_use]
+    pub fn with_threads(&self) -> Self {
+        Workers { threads: SEVERAL, ..self.clone() }
+    }
+
+    /// What tells the usual libraries on how many threads they may compute.
+    pub fn threads(&self) -> Vec<(String, OsString)> {
+        let names =
+            ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS", THREADS];
+        let threads = self.threads.to_string();
+        names.into_iter().map(|name| (name.to_owned(), OsString::from(&threads))).collect()
+    }
+
     /// As the command line asks.
     ///
     /// # Errors
@@ -53,6 +75,7 @@ impl Workers {
             in_process: args.in_process,
             timeout: Duration::from_secs_f64(args.timeout.unwrap_or(TIMEOUT)),
             memory: args.memory.or_else(memory::half_of_all),
+            threads: 1,
             stop: Stop::default(),
             own: std::env::current_exe()?,
         })
@@ -69,7 +92,8 @@ impl Workers {
     /// This program with some arguments.
     pub fn own(&self, arguments: &[&str]) -> Job {
         let words = std::iter::once(self.own.clone().into()).chain(arguments.iter().map(OsString::from));
-        Job { words: words.collect(), ..Job::default() }
+        let environment = if self.threads == 1 { Vec::new() } else { self.threads() };
+        Job { words: words.collect(), environment, folder: None }
     }
 
     /// Starts a worker, which errors call `name`.
