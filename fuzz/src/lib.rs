@@ -20,6 +20,7 @@
 //! strategies' choices from bytes.
 
 pub mod bulk;
+pub mod by_fuzz;
 pub mod hunt;
 pub mod property;
 pub mod random;

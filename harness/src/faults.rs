@@ -155,7 +155,7 @@ pub fn run<E: Send>(
         }
         Ok(lineup)
     };
-    let work = |lineup: &mut Lineup, index: usize| run_case(cases[index], lineup);
+    let work = |lineup: &mut Lineup, index: usize| caught_by(cases[index], lineup, &|_| true);
     let mut done: Vec<Option<Result<Vec<Option<Catch>>, String>>> = cases.iter().map(|_| None).collect();
     let mut finished = 0;
     parallel::each(jobs, cases.len(), &open, &work, &mut |index, outcome| {
@@ -185,8 +185,15 @@ impl FaultRun {
     }
 }
 
-/// What catches each fault in one case, or why the case proves nothing.
-fn run_case(case: &Case, lineup: &mut Lineup) -> Result<Vec<Option<Catch>>, String> {
+/// What catches each fault in one case, of those that `asked` takes by their numbers.
+///
+/// # Errors
+/// Why the case proves nothing.
+pub fn caught_by(
+    case: &Case,
+    lineup: &mut Lineup,
+    asked: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Option<Catch>>, String> {
     let request = Request::from_case(case);
     let expected = lineup.oracle.expect(lineup.arbiter.as_mut(), &request)?;
     let mut doubts = expected.doubts.clone();
@@ -210,7 +217,10 @@ fn run_case(case: &Case, lineup: &mut Lineup) -> Result<Vec<Option<Catch>>, Stri
             tensors.join(", ")
         ));
     }
-    Ok(lineup.faults.iter_mut().map(|fault| judged(fault.as_mut(), Some(&control)).1).collect())
+    let faults = lineup.faults.iter_mut().enumerate();
+    Ok(faults
+        .map(|(number, fault)| if asked(number) { judged(fault.as_mut(), Some(&control)).1 } else { None })
+        .collect())
 }
 
 /// What one case is judged by.

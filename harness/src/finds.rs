@@ -47,8 +47,11 @@ impl Sign {
 
     /// Of a result that is not as expected.
     pub fn of(result: &CaseResult) -> Self {
-        let of =
-            |action: &str, what: String| Sign { verdict: result.verdict, action: action.to_owned(), what };
+        let of = |action: &str, what: String| {
+            // A forward is wrong in the same way whether a graph is kept or not.
+            let action = action.strip_suffix(" (no_grad)").unwrap_or(action).to_owned();
+            Sign { verdict: result.verdict, action, what }
+        };
         for step in &result.steps {
             if let Some(what) = first_wrong(step) {
                 return of(&step.action, what);
@@ -111,10 +114,11 @@ fn first_wrong(step: &StepResult) -> Option<String> {
 /// How a tensor is wrong.
 fn how(tensor: &TensorResult) -> String {
     let Some(worst) = &tensor.worst else {
-        return format!(
-            "is not comparable: {}",
-            without_numbers(tensor.note.as_deref().unwrap_or("no reason"))
-        );
+        return match tensor.note.as_deref().unwrap_or_default() {
+            note if note.starts_with("the answer's shape") => "is of another shape".to_owned(),
+            note if note.starts_with("the answer is") => "is of another type".to_owned(),
+            note => format!("cannot be compared: {}", without_numbers(note)),
+        };
     };
     let class = |number: &str| match number.parse::<f64>() {
         Ok(number) if number.is_nan() => "NaN",
@@ -251,6 +255,87 @@ pub struct Flaky {
     pub first: String,
     /// What it was when it was asked again.
     pub again: String,
+}
+
+/// How fast a hunt finds known mistakes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ByFuzz {
+    /// The seeds of the hunts.
+    pub seeds: Vec<u64>,
+    /// How many cases each asks at the most.
+    pub most: usize,
+    /// One entry a mistake.
+    pub faults: Vec<FaultHunt>,
+    /// Cases that proved nothing, in all hunts.
+    pub void: usize,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// What became of one mistake.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FaultHunt {
+    /// Its name.
+    pub name: String,
+    /// For each seed, which case found it, counted from 1.
+    pub found: Vec<Option<usize>>,
+    /// For each find, how small its case became.
+    pub smallest: Vec<Smallest>,
+    /// Why it is hard to find, where that is known.
+    pub hard: Option<String>,
+}
+
+/// A find that was made smaller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Smallest {
+    /// How many steps it has.
+    pub steps: usize,
+    /// How many elements its largest input has.
+    pub elements: usize,
+    /// Whether it is still a find, of the same sign and mistake.
+    pub is_the_same: bool,
+    /// The case, as a suite of one.
+    pub yaml: String,
+}
+
+impl ByFuzz {
+    /// For each mistake and seed the number of cases that it took, the fewest first; nothing where there was no find.
+    pub fn cases(&self) -> Vec<Option<usize>> {
+        let mut cases: Vec<Option<usize>> =
+            self.faults.iter().flat_map(|fault| fault.found.iter().copied()).collect();
+        cases.sort_by_key(|found| found.unwrap_or(usize::MAX));
+        cases
+    }
+
+    /// The smallest cases.
+    pub fn smallest(&self) -> impl Iterator<Item = &Smallest> {
+        self.faults.iter().flat_map(|fault| &fault.smallest)
+    }
+
+    /// Whether half of the hunts took at most 300 cases and 95 % found something, what else was not found is known to be
+    /// hard, and the smallest cases are as small as a person reads.
+    pub fn as_expected(&self) -> bool {
+        let cases = self.cases();
+        let found = cases.iter().flatten().count();
+        let unexplained = |fault: &FaultHunt| fault.hard.is_none() && fault.found.contains(&None);
+        let steps = self.at(0.5, |one| one.steps).zip(self.at(0.95, |one| one.steps));
+        let elements = self.at(0.5, |one| one.elements).zip(self.at(0.95, |one| one.elements));
+        !cases.is_empty()
+            && cases[cases.len() / 2].is_some_and(|median| median <= 300)
+            && found * 100 >= cases.len() * 95
+            && !self.faults.iter().any(unexplained)
+            && self.smallest().all(|one| one.is_the_same)
+            && steps.is_none_or(|(median, most)| median <= 2 && most <= 4)
+            && elements.is_none_or(|(median, most)| median <= 32 && most <= 256)
+    }
+
+    /// What is not more than this in a share of the smallest cases.
+    pub fn at(&self, share: f64, of: impl Fn(&Smallest) -> usize) -> Option<usize> {
+        let mut values: Vec<usize> = self.smallest().map(of).collect();
+        values.sort_unstable();
+        let place = (share * values.len() as f64).ceil() as usize;
+        values.get(place.saturating_sub(1)).copied()
+    }
 }
 
 impl Hunt {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bn_harness::finds::{DIFFERENTIAL, Find, Flaky, Hunt, Hunted};
+use bn_harness::finds::{ByFuzz, DIFFERENTIAL, FaultHunt, Find, Flaky, Hunt, Hunted};
 use bn_harness::results::{Mistake, Verdict};
 
 use crate::style::{BOLD, DIM, harmless, of, one_line, paint};
@@ -107,6 +107,61 @@ fn backends(backends: &[Hunted]) -> String {
             one_line(name)
         );
     }
+    text
+}
+
+/// For each known mistake how many cases it took to find it, and how small those became.
+pub fn by_fuzz(results: &ByFuzz) -> String {
+    let width = results.faults.iter().map(|fault| fault.name.chars().count()).max().unwrap_or(0).max(5);
+    let mut text = format!("{BOLD}{:width$}  cases until it is found, for each seed{BOLD:#}\n", "fault");
+    for FaultHunt { name, found, hard, .. } in &results.faults {
+        let _ = write!(text, "{:width$}", one_line(name));
+        for found in found {
+            let _ = match found {
+                Some(cases) => write!(text, "  {cases:>6}"),
+                None => write!(text, "  {}", paint(of(Verdict::Fail), "  none")),
+            };
+        }
+        if let Some(why) = hard {
+            let _ = write!(text, "  {DIM}{}{DIM:#}", one_line(why));
+        }
+        text.push('\n');
+    }
+    let cases = results.cases();
+    let found = cases.iter().flatten().count();
+    let at = |share: f64| {
+        let place = (share * cases.len() as f64).ceil() as usize;
+        let found = cases.get(place.saturating_sub(1)).copied().flatten();
+        found.map_or_else(|| format!("more than {}", results.most), |cases| cases.to_string())
+    };
+    let _ = writeln!(
+        text,
+        "\n{found} of {} hunts found their mistake within {} cases; half of them within {}, 95 % within {}",
+        cases.len(),
+        results.most,
+        at(0.5),
+        at(0.95)
+    );
+    let share = |share: f64| {
+        let steps = results.at(share, |one| one.steps).unwrap_or(0);
+        let elements = results.at(share, |one| one.elements).unwrap_or(0);
+        format!("{steps} steps and {elements} elements")
+    };
+    let _ = writeln!(
+        text,
+        "made smaller: half have at most {}, 95 % {}; {} are another mistake than before",
+        share(0.5),
+        share(0.95),
+        results.smallest().filter(|one| !one.is_the_same).count()
+    );
+    let _ =
+        writeln!(text, "{} cases proved nothing; {:.1} s", results.void, results.duration_ms as f64 / 1000.0);
+    let (verdict, line) = if results.as_expected() {
+        (Verdict::Pass, "known mistakes are found, and the cases are small")
+    } else {
+        (Verdict::Fail, "known mistakes are found too late, or the cases are too large")
+    };
+    let _ = writeln!(text, "{}", paint(of(verdict), line));
     text
 }
 

@@ -6,6 +6,7 @@
 
 mod change;
 mod faults;
+mod hard_to_hunt;
 mod kernel;
 mod layer;
 mod not_expressed;
@@ -17,6 +18,7 @@ use bn_stages::Stages;
 
 pub use change::Part;
 pub use faults::catalogue;
+pub use hard_to_hunt::HARD_TO_HUNT;
 pub use layer::{Hooks, Inner};
 pub use not_expressed::NOT_EXPRESSED;
 

@@ -1,7 +1,5 @@
 //! How much of what a case can be was reached: values of axes, and pairs of them.
 
-use std::collections::BTreeSet;
-
 use bn_cases::Case;
 use bn_cases::case::{Action, Layer, Layout, Slot};
 use bn_cases::format::Fill;
@@ -42,7 +40,7 @@ const AXES: [Axis; 17] = [
     axis("dtype", TYPES),
     axis("parameters", TYPES),
     axis("statistics", TYPES),
-    axis("channels", &SIZES_WITHOUT_ZERO),
+    axis("channels", SIZES),
     axis("values a channel", SIZES),
     axis("batch", SIZES),
     axis("momentum", &["null", "0", "below 0", "to 1", "1", "above 1"]),
@@ -76,29 +74,27 @@ const AXES: [Axis; 17] = [
     ),
 ];
 
-const SIZES_WITHOUT_ZERO: [&str; 8] = ["1", "2", "3", "to 8", "to 32", "to 64", "to 256", "more"];
-
 const FILLS_OF_CHANNELS: &[&str] =
     &["as it is", "normal", "uniform", "constant", "channels", "ramp", "exact", "special", "values", "bits"];
 
 const LAYOUTS: &[&str] = &["contiguous", "channels_last", "permuted", "sliced", "expanded"];
 
-/// What some cases have reached: values by the number of their axis and their own, and pairs of these.
+/// What some cases have reached: for each value, by its number among those of all axes, the values that came with it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Reached {
-    values: BTreeSet<u16>,
-    pairs: BTreeSet<(u16, u16)>,
+    #[serde(with = "as_hex")]
+    with: Vec<u128>,
 }
 
 impl Reached {
     /// What one case reaches.
     pub fn by(case: &Case) -> Self {
-        let mut values = BTreeSet::new();
+        let mut reached = 0_u128;
         let mut note = |name: &str, value: &str| {
             let axis = AXES.iter().position(|axis| axis.name == name);
             let value = axis.and_then(|axis| AXES[axis].values.iter().position(|known| *known == value));
             if let (Some(axis), Some(value)) = (axis, value) {
-                values.insert(number_of(axis, value));
+                reached |= 1 << (first_of(axis) + value);
             }
         };
         note("dtype", case.dtype.name());
@@ -134,52 +130,79 @@ impl Reached {
                 _ => {}
             }
         }
-        let list: Vec<u16> = values.iter().copied().collect();
-        let after = |place: usize, one: u16| {
-            let others = list[place + 1..].iter().filter(move |other| axis_of(**other) != axis_of(one));
-            others.map(move |other| (one, *other))
-        };
-        let pairs = list.iter().enumerate().flat_map(|(place, one)| after(place, *one)).collect();
-        Reached { values, pairs }
+        let with = |value: usize| if reached >> value & 1 == 1 { reached } else { 0 };
+        Reached { with: (0..VALUES).map(with).collect() }
     }
 
     /// Adds what other cases have reached.
     pub fn add(&mut self, other: &Reached) {
-        self.values.extend(&other.values);
-        self.pairs.extend(&other.pairs);
+        self.with.resize(VALUES, 0);
+        for (known, new) in self.with.iter_mut().zip(&other.with) {
+            *known |= new;
+        }
+    }
+
+    fn has(&self, value: usize) -> bool {
+        self.with.get(value).is_some_and(|with| *with != 0)
     }
 
     /// How much that is.
     pub fn coverage(&self) -> Coverage {
-        let of_values: usize = AXES.iter().map(|axis| axis.values.len()).sum();
         let squares: usize = AXES.iter().map(|axis| axis.values.len().pow(2)).sum();
+        let of_other_axes = |(axis, value): (usize, usize)| {
+            let (first, count) = (first_of(axis), AXES[axis].values.len());
+            let own = ((1_u128 << count) - 1) << first;
+            self.with.get(value).map_or(0, |with| (with & !own).count_ones() as usize)
+        };
         Coverage {
-            values: self.values.len(),
-            of_values,
-            pairs: self.pairs.len(),
-            of_pairs: (of_values * of_values - squares) / 2,
+            values: (0..VALUES).filter(|value| self.has(*value)).count(),
+            of_values: VALUES,
+            // Each pair was counted from both sides.
+            pairs: each_value().map(of_other_axes).sum::<usize>() / 2,
+            of_pairs: (VALUES * VALUES - squares) / 2,
         }
     }
 
     /// The values that no case has had, as `axis value`.
     pub fn missing(&self) -> Vec<String> {
-        let values = AXES.iter().enumerate().flat_map(|(number, axis)| {
-            axis.values
-                .iter()
-                .enumerate()
-                .map(move |(value, word)| (number_of(number, value), axis.name, word))
-        });
-        let missing = values.filter(|(number, ..)| !self.values.contains(number));
-        missing.map(|(_, axis, value)| format!("{axis} {value}")).collect()
+        let missing = each_value().filter(|(_, value)| !self.has(*value));
+        missing
+            .map(|(axis, value)| format!("{} {}", AXES[axis].name, AXES[axis].values[value - first_of(axis)]))
+            .collect()
     }
 }
 
-fn number_of(axis: usize, value: usize) -> u16 {
-    (axis * 32 + value) as u16
+/// How many values all axes have together.
+const VALUES: usize = first_of(AXES.len());
+
+/// The number of an axis' first value.
+const fn first_of(axis: usize) -> usize {
+    let (mut first, mut before) = (0, 0);
+    while before < axis {
+        first += AXES[before].values.len();
+        before += 1;
+    }
+    first
 }
 
-fn axis_of(number: u16) -> u16 {
-    number / 32
+/// All values: the number of the axis, and their own.
+fn each_value() -> impl Iterator<Item = (usize, usize)> {
+    let of_axis = |axis: usize| (first_of(axis)..first_of(axis + 1)).map(move |value| (axis, value));
+    (0..AXES.len()).flat_map(of_axis)
+}
+
+/// JSON has no numbers of 128 bits that others read.
+mod as_hex {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+    pub fn serialize<S: Serializer>(bits: &[u128], serializer: S) -> Result<S::Ok, S::Error> {
+        bits.iter().map(|bits| format!("{bits:x}")).collect::<Vec<_>>().serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u128>, D::Error> {
+        let words = Vec::<String>::deserialize(deserializer)?;
+        words.iter().map(|word| u128::from_str_radix(word, 16).map_err(de::Error::custom)).collect()
+    }
 }
 
 fn of_layer(layer: &Layer, note: &mut dyn FnMut(&str, &str)) {
@@ -273,7 +296,7 @@ mod tests {
 
     #[test]
     fn every_axis_has_room() {
-        assert!(AXES.iter().all(|axis| axis.values.len() <= 32));
+        assert!(VALUES <= 128, "{VALUES} values");
         assert!(DType::FLOATS.iter().all(|dtype| TYPES.contains(&dtype.name())));
     }
 }

@@ -36,13 +36,20 @@ enum Values {
     Single,
     /// None: an empty batch.
     None,
+    /// There is no channel.
+    NoChannel,
 }
 
 /// Shapes of rank 2 to 5.
 pub fn plan() -> BoxedStrategy<ShapePlan> {
     let sizes = prop_oneof![Just(2usize), Just(3), Just(4), Just(5)]
         .prop_flat_map(|rank| prop::collection::vec(size(), rank));
-    let values = prop_oneof![95 => Just(Values::Several), 4 => Just(Values::Single), 1 => Just(Values::None)];
+    let values = prop_oneof![
+        190 => Just(Values::Several),
+        8 => Just(Values::Single),
+        2 => Just(Values::None),
+        1 => Just(Values::NoChannel),
+    ];
     (sizes, 0..5usize, values).prop_map(|(sizes, first, values)| ShapePlan { sizes, first, values }).boxed()
 }
 
@@ -57,9 +64,9 @@ impl ShapePlan {
             // Two rows must find room.
             let most = if dimension == 1 { left.min(MAX_ELEMENTS / 2) } else { left };
             shape[dimension] = self.sizes[dimension].min(most);
-            left /= shape[dimension];
+            left /= shape[dimension].max(1);
         }
-        let values: usize = shape.iter().product::<usize>() / shape[1];
+        let values: usize = shape.iter().product::<usize>() / shape[1].max(1);
         match self.values {
             Values::Several if values == 1 => shape[0] = 2,
             Values::Several => {}
@@ -69,6 +76,7 @@ impl ShapePlan {
                 }
             }
             Values::None => shape[0] = 0,
+            Values::NoChannel => shape[1] = 0,
         }
         shape
     }
@@ -80,6 +88,9 @@ impl ShapePlan {
         let rank = if like.len() <= 3 { sizes.len().min(3) } else { like.len() };
         sizes.resize(rank, 1);
         sizes[1] = like[1];
-        ShapePlan { sizes, first: 1, values: self.values }.fit()
+        let values = if like[1] == 0 { Values::NoChannel } else { self.values };
+        let mut shape = ShapePlan { sizes, first: 1, values }.fit();
+        shape[1] = like[1];
+        shape
     }
 }

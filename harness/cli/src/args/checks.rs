@@ -72,6 +72,16 @@ pub struct FaultsArgs {
     /// Diagnose this many pairs of mistakes as well, drawn at random, the same ones each time.
     #[arg(long, value_name = "N", requires = "diagnose", default_value_t = 0)]
     pub pairs: usize,
+    /// Hunt for each with cases made by chance instead, and print how many it takes until one finds it, and how small that
+    /// becomes.
+    #[arg(long, conflicts_with_all = ["list", "diagnose", "cases", "tier"])]
+    pub by_fuzz: bool,
+    /// The seeds of the hunts, one for each.
+    #[arg(long = "seed", value_name = "S", requires = "by_fuzz", value_delimiter = ',', default_values_t = [0, 1, 2])]
+    pub seeds: Vec<u64>,
+    /// How many cases each hunt asks at the most.
+    #[arg(long, value_name = "N", requires = "by_fuzz", default_value_t = 20_000)]
+    pub most: usize,
     /// How many cases are in flight; as many as there are processors when left out.
     #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub jobs: Option<u16>,

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use bn_api::Responder;
 use bn_cases::{Case, near};
-use bn_faulty::{Fault, Faulty, NOT_EXPRESSED, catalogue, fault};
+use bn_faulty::{Fault, Faulty, HARD_TO_HUNT, NOT_EXPRESSED, catalogue, fault};
+use bn_fuzz::by_fuzz::{Faults, by_fuzz};
 use bn_harness::diagnosis;
 use bn_harness::diagnosis::measure::{Measurement, measure};
 use bn_harness::faults::{self, KillMatrix, Lineup};
@@ -32,6 +33,9 @@ pub fn faults(suites: &[PathBuf], args: &FaultsArgs) -> Result<Outcome, CliError
             Format::Json => list_as_json(&faults),
         })?;
         return Ok(Outcome::AsExpected);
+    }
+    if args.by_fuzz {
+        return hunted(&faults, args);
     }
     let cases = Cases::load(suites)?;
     let selected = cases.select(&args.cases, args.tier.map(Into::into))?;
@@ -93,6 +97,27 @@ fn diagnose(cases: &[&Case], single: &[Faulty], args: &FaultsArgs, jobs: usize) 
         Format::Json => format!("{:#}\n", json!({"singles": singles, "pairs": pairs})),
     })?;
     Ok(if singles.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch })
+}
+
+/// Hunts for the faults with cases made by chance, and prints how many that takes.
+fn hunted(faults: &[&'static Fault], args: &FaultsArgs) -> Result<Outcome, CliError> {
+    let single: Vec<Faulty> = faults.iter().map(|fault| Faulty::with(fault)).collect();
+    let who = Faults {
+        make: &|| responders(&single),
+        control: &|| backends::faulty(Faulty::without()),
+        suspects: &backends::suspects,
+    };
+    let mut progress = Progress::new(args.seeds.len() * args.most);
+    let hard = |name: &str| HARD_TO_HUNT.iter().find(|(fault, _)| *fault == name).map(|(_, why)| *why);
+    let results = by_fuzz(&who, &args.seeds, args.most, jobs(args.jobs), &hard, &mut |done, _| {
+        progress.case_done(done, &[]);
+    });
+    progress.finish();
+    print(&match args.format {
+        Format::Human => bn_reports::finds::by_fuzz(&results),
+        Format::Json => format!("{:#}\n", json!(results)),
+    })?;
+    Ok(if results.as_expected() { Outcome::AsExpected } else { Outcome::Mismatch })
 }
 
 /// Pairs of faults that can be made at once, the same ones each time.
