@@ -37,6 +37,12 @@ run *ARGS: build
 faults *ARGS: build
     @{{ bncheck }} faults "$@"
 
+# Hunt for bugs with cases made by chance, for a minute or for TIME (30s, 5m, 8h); other arguments go to `bncheck fuzz`
+[no-exit-message]
+[positional-arguments]
+fuzz TIME='60s' *ARGS: build
+    @shift $(( $# > 0 )); {{ bncheck }} fuzz --time {{ quote(TIME) }} "$@"
+
 # Run workers that misbehave in every way beside healthy ones: each alone, and at random over CASES cases
 [no-exit-message]
 campaign CASES='5000': setup

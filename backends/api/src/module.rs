@@ -130,7 +130,7 @@ impl<K: Kernel> ModuleLayer<K> {
         }
         // An empty input is scaled by the first weight and moved by the first bias, which must be there, and nothing
         // else is looked at.
-        if input.tensor.is_empty() || self.config.features == 0 {
+        if input.tensor.is_empty() {
             if (self.weight.is_some() || self.bias.is_some()) && self.config.features == 0 {
                 let message = "select(): index 0 out of range for tensor of size [0] at dimension 0";
                 return refused(ErrorClass::NoChannels, message.to_owned());

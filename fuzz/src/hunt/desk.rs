@@ -1,6 +1,6 @@
 //! One case, asked of everyone, and what is wrong with the answers.
 
-use bn_api::{Request, Responder, Response, StepAnswer};
+use bn_api::{ErrorClass, Request, Responder, Response, StepAnswer};
 use bn_cases::Case;
 use bn_harness::budget::Accuracy;
 use bn_harness::deviations::{Deviation, Deviations};
@@ -172,8 +172,13 @@ impl<'a> Desk<'a> {
             Failure { whose: Whose::Oracle, property: DIFFERENTIAL, sign, what: why }
         };
         let expected = self.lineup.oracle.expect(self.lineup.arbiter.as_mut(), request).map_err(doubt)?;
-        match expected.doubts.first() {
-            Some(first) => Err(doubt(first.clone())),
+        if let Some(first) = expected.doubts.first() {
+            return Err(doubt(first.clone()));
+        }
+        // Whoever panics where an error is due would agree.
+        let panics = expected.steps.iter().filter_map(|step| step.error.as_ref());
+        match panics.into_iter().find(|error| error.class == ErrorClass::Panic) {
+            Some(error) => Err(doubt(format!("it panicked: {}", error.message))),
             None => Ok(expected),
         }
     }
