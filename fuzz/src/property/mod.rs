@@ -10,9 +10,16 @@ mod again;
 mod ask;
 mod compare;
 mod differential;
+mod exact;
 mod layout;
+mod linear;
+mod own;
 mod permuted;
 mod rewrite;
+mod round_trip;
+mod running;
+mod scaled;
+mod sums;
 
 use std::fmt;
 
@@ -129,7 +136,18 @@ pub static PROPERTIES: &[&dyn Property] = &[
     &Differential,
     &permuted::Batch,
     &permuted::Channels,
+    &permuted::Split,
+    &scaled::Scaled,
     &layout::OtherLayouts,
+    &linear::LinearGradient,
+    &sums::InputGradientVanishes,
+    &sums::BiasGradient,
+    &sums::EvaluationIsAffine,
+    &running::ClosedForm,
+    &running::PlainAverage,
+    &running::BatchComesBack,
+    &round_trip::SavedAndLoaded,
+    &round_trip::CastAndBack,
     &again::Twice,
     &again::Threads,
 ];

@@ -1,8 +1,8 @@
-//! Samples, and channels, in another order.
+//! Samples, and channels, in another order, or apart.
 
-use bn_api::{Action, Input, Layout, Observable, Request, Slot, Tensor, TensorName};
+use bn_api::{Action, Input, LayerConfig, Layout, Observable, Request, Slot, Tensor, TensorName};
 
-use super::ask::said;
+use super::ask::{End, said};
 use super::compare::{Relation, anew};
 use super::rewrite::{Rewrite, places, rewritten, shuffled, slices};
 use super::{Asked, Broken, Held, Property};
@@ -88,10 +88,43 @@ impl Property for Channels {
             Ok(features) => features,
             Err(why) => return Ok(Held::NotHere(why)),
         };
-        let order = Order { from: shuffled(features) };
+        let order = Order { features, from: shuffled(features) };
         let changed = rewritten(asked.request, &order);
         said(anew(asked, &changed, &order))
     }
+}
+
+/// The channels in two layers, the first third of them in one: both together give what one layer gives.
+pub struct Split;
+
+impl Property for Split {
+    fn name(&self) -> &'static str {
+        "split-channels"
+    }
+
+    fn about(&self) -> &'static str {
+        "the channels split between two layers give what one layer gives"
+    }
+
+    fn check(&self, asked: &mut Asked<'_>) -> Result<Held, Broken> {
+        said(split(asked))
+    }
+}
+
+fn split(asked: &mut Asked<'_>) -> Result<usize, End> {
+    let features = features(asked.request).map_err(End::NotHere)?;
+    // Of an input of other channels it would be a part that has as many as it should, or not.
+    if inputs(asked.request).any(|input| input.tensor.shape().get(1) != Some(&features)) {
+        return Err(End::NotHere("an input has other channels than the layers"));
+    }
+    let third = features.div_ceil(3);
+    let mut compared = 0;
+    for part in [0..third, third..features] {
+        let part = Order { features, from: part.collect() };
+        let changed = rewritten(asked.request, &part);
+        compared += anew(asked, &changed, &part)?;
+    }
+    Ok(compared)
 }
 
 /// The features that all layers have, more than one.
@@ -106,7 +139,11 @@ pub(super) fn features(request: &Request) -> Result<usize, &'static str> {
     if features < 2 { Err("there is one channel") } else { Ok(features) }
 }
 
+/// Channels in an order, or some of them.
 struct Order {
+    /// How many there are.
+    features: usize,
+    /// Which of them.
     from: Vec<usize>,
 }
 
@@ -114,7 +151,7 @@ impl Order {
     /// A tensor that has as many channels along this dimension, with these in order.
     fn of(&self, tensor: &Tensor, dimension: usize) -> Tensor {
         match tensor.shape().get(dimension) {
-            Some(channels) if *channels == self.from.len() => slices(tensor, dimension, &self.from),
+            Some(channels) if *channels == self.features => slices(tensor, dimension, &self.from),
             // It is refused, whatever it holds.
             _ => tensor.clone(),
         }
@@ -122,6 +159,10 @@ impl Order {
 }
 
 impl Rewrite for Order {
+    fn layer(&self, layer: LayerConfig) -> LayerConfig {
+        LayerConfig { features: self.from.len(), ..layer }
+    }
+
     fn input(&self, _: usize, input: &Input) -> Input {
         let Input { dtype, layout, requires_grad, .. } = *input;
         Input { tensor: self.of(&input.tensor, 1), dtype, layout, requires_grad }
@@ -139,7 +180,7 @@ impl Rewrite for Order {
 impl Relation for Order {
     fn places(&self, name: &TensorName, original: &[usize]) -> Option<Vec<usize>> {
         let dimension = usize::from(is_of_a_batch(name));
-        let ordered = original.get(dimension) == Some(&self.from.len());
+        let ordered = original.get(dimension) == Some(&self.features);
         ordered.then(|| places(original, dimension, &self.from))
     }
 }
