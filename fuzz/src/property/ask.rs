@@ -1,6 +1,8 @@
 //! Asks a backend something more.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
 
 use bn_api::{InProcess, Outcome, Request, Responder, Response, StepAnswer};
 use bn_harness::budget::{Accuracy, CaseBudget};
@@ -65,7 +67,7 @@ pub(super) fn answers(responder: &mut dyn Responder, request: &Request) -> Resul
 pub(super) struct Derived<'r> {
     request: &'r Request,
     accuracy: Accuracy,
-    budget: OnceCell<Option<CaseBudget>>,
+    budget: OnceCell<Option<Rc<CaseBudget>>>,
 }
 
 impl<'r> Derived<'r> {
@@ -76,10 +78,32 @@ impl<'r> Derived<'r> {
 
     /// Them; nothing where the arbiter has no answer, in which case there is nothing to go by.
     pub fn get(&self) -> Option<&CaseBudget> {
-        let derive = || {
-            let expected = Expected::of_arbiter(&mut InProcess::new(Arbiter), self.request).ok()?;
-            Some(CaseBudget::derive(self.request, &expected.steps, self.accuracy))
-        };
-        self.budget.get_or_init(derive).as_ref()
+        self.budget.get_or_init(|| recent(self.request, self.accuracy)).as_deref()
     }
+}
+
+/// How many budgets are kept: those of one case and all properties.
+const KEPT: usize = 24;
+
+type Kept = (Request, Accuracy, Rc<CaseBudget>);
+
+thread_local! {
+    /// Budgets that were derived before. The next backend is asked the same of the same case.
+    static RECENT: RefCell<VecDeque<Kept>> = const { RefCell::new(VecDeque::new()) };
+}
+
+/// The budgets of a request, derived if they have not been just now.
+fn recent(request: &Request, accuracy: Accuracy) -> Option<Rc<CaseBudget>> {
+    let is_it = |kept: &&Kept| kept.1 == accuracy && kept.0 == *request;
+    let known = RECENT.with_borrow(|recent| recent.iter().find(is_it).map(|kept| Rc::clone(&kept.2)));
+    if known.is_some() {
+        return known;
+    }
+    let expected = Expected::of_arbiter(&mut InProcess::new(Arbiter), request).ok()?;
+    let budget = Rc::new(CaseBudget::derive(request, &expected.steps, accuracy));
+    RECENT.with_borrow_mut(|recent| {
+        recent.truncate(KEPT - 1);
+        recent.push_front((request.clone(), accuracy, Rc::clone(&budget)));
+    });
+    Some(budget)
 }
