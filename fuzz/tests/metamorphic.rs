@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bn_api::{InProcess, Request, Responder, Response, StepAnswer};
+use bn_faulty::{Faulty, catalogue};
 use bn_fuzz::bulk::{self, Generator};
 use bn_fuzz::property::{Asked, Broken, Held, PROPERTIES, Property};
 use bn_harness::budget::Accuracy;
@@ -146,4 +147,42 @@ fn no_sound_backend_is_ever_accused() {
     println!("{cases} cases, {backends} backends\n{}", table(&tallies));
     let alarms: Vec<&str> = tallies.iter().flat_map(|tally| &tally.alarms).map(String::as_str).collect();
     assert!(alarms.is_empty(), "{} alarms\n{}", alarms.len(), alarms[..alarms.len().min(40)].join("\n"));
+}
+
+#[test]
+#[ignore = "by hand: which case of METAMORPHIC_CASES (300) from METAMORPHIC_FROM (0) on is the first in which a property sees a fault"]
+fn which_property_sees_which_fault_first() {
+    let (first, cases) = (by_hand("METAMORPHIC_FROM", 0), by_hand("METAMORPHIC_CASES", 300));
+    let mut faults: Vec<_> = catalogue().iter().map(|fault| InProcess::new(Faulty::with(fault))).collect();
+    let mut seen = vec![vec![None; PROPERTIES.len()]; faults.len()];
+    for_each_case(first..first + cases, |seed, request, expected| {
+        for (fault, seen) in faults.iter_mut().zip(&mut seen) {
+            let answers = answers(fault, request);
+            for (property, seen) in PROPERTIES.iter().zip(seen).filter(|(_, seen)| seen.is_none()) {
+                if check(*property, fault, request, &answers, expected).is_err() {
+                    *seen = Some(seed - first);
+                }
+            }
+        }
+    });
+    for (fault, seen) in faults.iter().zip(&seen) {
+        let late = |seen: &Option<u64>| seen.unwrap_or(cases);
+        let others: Vec<String> = PROPERTIES
+            .iter()
+            .zip(seen)
+            .filter(|(property, at)| at.is_some() && property.name() != "differential")
+            .map(|(property, at)| {
+                let mark = if late(at) < late(&seen[0]) { "*" } else { "" };
+                format!("{}{mark} {}", property.name(), late(at))
+            })
+            .collect();
+        let differential = seen[0].map_or("-".to_owned(), |at| at.to_string());
+        println!("{}: differential {differential}; {}", fault.info().name, others.join(", "));
+    }
+    for (property, name) in PROPERTIES.iter().enumerate().map(|(index, it)| (index, it.name())) {
+        let count = |of: &dyn Fn(&Vec<Option<u64>>) -> bool| seen.iter().filter(|seen| of(seen)).count();
+        let sees = count(&|seen| seen[property].is_some());
+        let before = count(&|seen| seen[property].is_some_and(|at| at < seen[0].unwrap_or(cases)));
+        println!("{name}: sees {sees} of {}, {before} before the differential", faults.len());
+    }
 }

@@ -7,6 +7,8 @@ use bn_reference::DoubleDouble;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Moments {
     mean: DoubleDouble,
+    /// How far that may be off: n sums, each off by at most 2^-102 of all magnitudes before it.
+    pub off: f64,
     /// The biased variance.
     pub var: f64,
     /// How many values.
@@ -45,7 +47,9 @@ pub(super) fn moments(tensor: &Tensor) -> Vec<Option<Moments>> {
         let mean = terms().fold(DoubleDouble::from(0.0), add) / DoubleDouble::from(n);
         let squares = terms().map(|term| (term - mean) * (term - mean)).fold(DoubleDouble::from(0.0), add);
         let var = (squares / DoubleDouble::from(n)).high();
-        (mean.high().is_finite() && var.is_finite()).then_some(Moments { mean, var, n })
+        let largest = channels.indices(channel).map(|index| values[index].abs()).fold(0.0, f64::max);
+        let off = n * 2_f64.powi(-102) * largest;
+        (mean.high().is_finite() && var.is_finite()).then_some(Moments { mean, off, var, n })
     };
     (0..channels.count).map(of).collect()
 }
