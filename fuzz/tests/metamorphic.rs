@@ -4,9 +4,9 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bn_api::{InProcess, Request, Responder, Response, StepAnswer};
-use bn_faulty::{Faulty, catalogue};
+use bn_faulty::{Faulty, ONLY_BY_PROPERTY, catalogue, fault};
 use bn_fuzz::bulk::{self, Generator};
-use bn_fuzz::property::{Asked, Broken, Held, PROPERTIES, Property};
+use bn_fuzz::property::{Asked, Broken, Held, PROPERTIES, Property, find};
 use bn_harness::budget::Accuracy;
 use bn_harness::oracle::Expected;
 use bn_reference::{Arbiter, Reference};
@@ -33,15 +33,13 @@ fn answers(backend: &mut dyn Responder, request: &Request) -> Vec<StepAnswer> {
 }
 
 /// What a property says of a backend's answers to a request.
-fn check(
+fn check<'a>(
     property: &dyn Property,
-    backend: &mut dyn Responder,
-    request: &Request,
-    answers: &[StepAnswer],
-    expected: &Expected<'_>,
+    backend: &'a mut dyn Responder,
+    threads: Option<&'a mut dyn Responder>,
+    (request, answers, expected): (&'a Request, &'a [StepAnswer], &'a Expected<'a>),
 ) -> Result<Held, Broken> {
-    let accuracy = Accuracy::Sound;
-    property.check(&mut Asked { request, answers, expected, accuracy, backend, threads: None })
+    property.check(&mut Asked { request, answers, expected, accuracy: Accuracy::Sound, backend, threads })
 }
 
 /// The reference and all sound methods.
@@ -70,14 +68,16 @@ struct Tally {
 
 /// Every property on these cases, and on those of the sound backends that `of_case` says.
 fn tallies(seeds: Range<u64>, of_case: impl Fn(u64) -> Range<usize>) -> Vec<Tally> {
-    let mut backends = sound();
+    // Each beside itself, which is as good as any other number of threads.
+    let mut backends: Vec<_> = sound().into_iter().zip(sound()).collect();
     let mut tallies = vec![Tally::default(); PROPERTIES.len()];
     for_each_case(seeds, |seed, request, expected| {
-        for backend in &mut backends[of_case(seed)] {
+        for (backend, threads) in &mut backends[of_case(seed)] {
             let answers = answers(backend.as_mut(), request);
             for (property, tally) in PROPERTIES.iter().zip(&mut tallies) {
                 let since = Instant::now();
-                let told = check(*property, backend.as_mut(), request, &answers, expected);
+                let told =
+                    check(*property, backend.as_mut(), Some(threads.as_mut()), (request, &answers, expected));
                 tally.took += since.elapsed();
                 tally.asked += 1;
                 match told {
@@ -115,8 +115,7 @@ fn sound_backends_have_every_property() {
     });
     let alarms: Vec<&str> = tallies.iter().flat_map(|tally| &tally.alarms).map(String::as_str).collect();
     assert!(alarms.is_empty(), "{}", alarms.join("\n"));
-    // Another number of threads is none that these have.
-    for (property, tally) in PROPERTIES.iter().zip(&tallies).filter(|(it, _)| it.name() != "any-threads") {
+    for (property, tally) in PROPERTIES.iter().zip(&tallies) {
         assert!(
             tally.said * 5 > tally.asked * 2,
             "{} has little to say: {}",
@@ -159,7 +158,7 @@ fn which_property_sees_which_fault_first() {
         for (fault, seen) in faults.iter_mut().zip(&mut seen) {
             let answers = answers(fault, request);
             for (property, seen) in PROPERTIES.iter().zip(seen).filter(|(_, seen)| seen.is_none()) {
-                if check(*property, fault, request, &answers, expected).is_err() {
+                if check(*property, fault, None, (request, &answers, expected)).is_err() {
                     *seen = Some(seed - first);
                 }
             }
@@ -184,5 +183,135 @@ fn which_property_sees_which_fault_first() {
         let sees = count(&|seen| seen[property].is_some());
         let before = count(&|seen| seen[property].is_some_and(|at| at < seen[0].unwrap_or(cases)));
         println!("{name}: sees {sees} of {}, {before} before the differential", faults.len());
+    }
+}
+
+/// The seeds that faults are looked for from.
+const FROM: [u64; 2] = [0, 1_000_000];
+
+/// How many cases are looked at from either.
+const LOOKED_AT: u64 = 60;
+
+/// The first of some cases, counted from 0, in which a property does not hold of a backend; nothing where it always does.
+fn first_of(
+    property: &str,
+    from: u64,
+    cases: u64,
+    backend: &mut dyn Responder,
+    mut threads: Option<&mut dyn Responder>,
+) -> Option<u64> {
+    let property = find(property).expect("it is one");
+    let mut first = None;
+    for_each_case(from..from + cases, |seed, request, expected| {
+        if first.is_none() {
+            let answers = answers(backend, request);
+            let threads = threads.as_mut().map(|threads| &mut **threads as &mut dyn Responder);
+            let told = check(property, backend, threads, (request, &answers, expected));
+            first = told.err().map(|_| seed - from);
+        }
+    });
+    first
+}
+
+/// For each property a fault of the catalogue that it sees in an earlier case than the differential one does, from two seeds
+/// on, in millions.
+const FIRST_BY_PROPERTY: &[(&str, &str, [u64; 2])] = &[
+    ("split-channels", "single-channel-squeezed", [1, 7]),
+    ("scaled-channels", "eps-has-a-minimum", [0, 5]),
+    ("other-layouts", "slice-read-without-its-gaps", [0, 1]),
+    ("linear-gradient", "subnormal-results-flushed", [0, 1]),
+    ("vanishing-input-gradient", "mean-is-a-constant-backward", [0, 1]),
+    ("bias-gradient-is-the-sum", "bias-gradient-scaled-by-weight", [0, 1]),
+    ("affine-evaluation", "evaluation-ignored", [0, 1]),
+    ("running-closed-form", "momentum-decays", [0, 2]),
+    ("running-plain-average", "cumulative-average-counts-late", [1, 2]),
+    ("momentum-of-one", "running-var-taken-for-a-deviation", [0, 1]),
+    ("saved-and-loaded", "load-swaps-weight-and-bias", [0, 1]),
+    ("cast-and-back", "cast-resets-statistics", [0, 1]),
+];
+
+#[test]
+fn properties_see_faults_before_the_differential_one_does() {
+    for (property, name, millions) in FIRST_BY_PROPERTY {
+        for from in millions.map(|millions| millions * 1_000_000) {
+            let mut backend = InProcess::new(Faulty::with(fault(name).expect("it is in the catalogue")));
+            let seen = first_of(property, from, LOOKED_AT, &mut backend, None);
+            let seen = seen.unwrap_or_else(|| panic!("{property} does not see {name} from seed {from} on"));
+            let before = first_of("differential", from, seen + 1, &mut backend, None);
+            assert_eq!(before, None, "{property} sees {name} in case {seen} from seed {from} on");
+        }
+    }
+}
+
+#[test]
+fn some_faults_are_seen_by_a_property_alone() {
+    for only in ONLY_BY_PROPERTY {
+        for from in FROM {
+            let mut backend = InProcess::new(Faulty::with(&only.fault));
+            let seen = first_of(only.property, from, LOOKED_AT, &mut backend, None);
+            assert!(seen.is_some(), "{} does not see {} from seed {from} on", only.property, only.fault.name);
+            let differential = first_of("differential", from, LOOKED_AT, &mut backend, None);
+            assert_eq!(differential, None, "{}", only.fault.name);
+        }
+    }
+}
+
+#[test]
+fn threads_that_share_a_channel_are_seen_by_their_property_alone() {
+    // One thread adds a channel up from the front; of several each has every eighth value.
+    let method = |name| METHODS.iter().find(|method| method.name == name).expect("it is a method");
+    let mut one = InProcess::new(Sound(method("two-pass-sequential")));
+    let mut several = InProcess::new(Sound(method("lanes-8")));
+    for from in FROM {
+        let seen = first_of("any-threads", from, LOOKED_AT, &mut one, Some(&mut several));
+        assert!(seen.is_some(), "from seed {from} on");
+        for backend in [&mut one, &mut several] {
+            assert_eq!(first_of("differential", from, LOOKED_AT, backend, None), None);
+        }
+        let alike = &mut InProcess::new(Sound(method("two-pass-sequential")));
+        assert_eq!(first_of("any-threads", from, LOOKED_AT, &mut one, Some(alike)), None);
+    }
+}
+
+/// Mistakes in what oracle and backend have in common, as the rules of the module are: both answer alike.
+const SHARED: &[(&str, &str)] = &[
+    ("vanishing-input-gradient", "mean-is-a-constant-backward"),
+    ("bias-gradient-is-the-sum", "bias-gradient-averaged-over-the-batch"),
+    ("affine-evaluation", "negative-results-cut-off"),
+    ("running-closed-form", "biased-running-var"),
+    ("running-plain-average", "cumulative-average-counts-late"),
+    ("momentum-of-one", "biased-running-var"),
+];
+
+#[test]
+fn a_mistake_that_the_oracle_makes_as_well_is_seen_by_properties() {
+    let (generator, mut seen) = (Generator::default(), vec![[0; 2]; SHARED.len()]);
+    for seed in FROM.into_iter().flat_map(|from| from..from + LOOKED_AT) {
+        let (case, _) = bulk::read(&generator.case(seed)).unwrap_or_else(|why| panic!("seed {seed}: {why}"));
+        let request = Request::from_case(&case);
+        // The mistaken oracle computes in float64, which is not beyond what answers in f64 are judged by.
+        if format!("{:?} {:?}", case.spec(), request.layers).contains("F64") {
+            continue;
+        }
+        for ((property, name), [by_property, by_differential]) in SHARED.iter().zip(&mut seen) {
+            let mistaken = || InProcess::new(Faulty::with(fault(name).expect("it is in the catalogue")));
+            let expected = Expected::of_arbiter(&mut mistaken(), &request).expect("it answers everything");
+            let mut backend = mistaken();
+            let answers = answers(&mut backend, &request);
+            let mut is_seen = |property: &str| {
+                let property = find(property).expect("it is one");
+                u32::from(check(property, &mut backend, None, (&request, &answers, &expected)).is_err())
+            };
+            *by_property += is_seen(property);
+            *by_differential += is_seen("differential");
+        }
+    }
+    // Budgets are those of the right formulas: seldom a mistaken one rounds more.
+    for ((property, name), [by_property, by_differential]) in SHARED.iter().zip(seen) {
+        let much_more = by_property >= 10 && by_property >= 10 * by_differential;
+        assert!(
+            much_more,
+            "{property} sees {name} in {by_property} cases, the differential in {by_differential}"
+        );
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A [`Fault`] is real code doing the wrong thing: stages of the kernel ([`bn_stages::Stages`]) or steps of the layer
 //! ([`Hooks`]) replaced by mistaken ones. [`catalogue`] lists them all; [`Faulty`] is a backend that makes one of them,
-//! or several at once. What cannot be written down as a fault stands in [`NOT_EXPRESSED`], with the reason.
+//! or several at once. What cannot be written down as a fault stands in [`NOT_EXPRESSED`], with the reason; what no
+//! case shows alone, and the fuzzer's properties do, in [`ONLY_BY_PROPERTY`].
 
 mod change;
 mod faults;
@@ -10,6 +11,7 @@ mod hard_to_hunt;
 mod kernel;
 mod layer;
 mod not_expressed;
+mod only_by_property;
 
 use std::mem::{Discriminant, discriminant};
 
@@ -21,6 +23,7 @@ pub use faults::catalogue;
 pub use hard_to_hunt::HARD_TO_HUNT;
 pub use layer::{Hooks, Inner};
 pub use not_expressed::NOT_EXPRESSED;
+pub use only_by_property::{ONLY_BY_PROPERTY, OnlyByProperty};
 
 use kernel::FaultyKernel;
 use layer::Hooked;
