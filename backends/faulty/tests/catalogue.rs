@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bn_api::{DType, InProcess, worked_example};
 use bn_cases::format::Tier;
 use bn_cases::{Case, Suite};
-use bn_faulty::{Faulty, NOT_EXPRESSED, Part, catalogue, fault};
+use bn_faulty::{Faulty, NOT_EXPRESSED, ONLY_BY_PROPERTY, Part, catalogue, fault};
 use bn_harness::faults::{self, KillMatrix, Lineup};
 use bn_harness::oracle::Oracle;
 use bn_reference::{Arbiter, Reference};
@@ -94,6 +94,16 @@ fn what_is_not_expressed_has_a_reason_of_its_own() {
     let names: BTreeSet<&str> = NOT_EXPRESSED.iter().map(|(what, _)| *what).collect();
     let reasons: BTreeSet<&str> = NOT_EXPRESSED.iter().map(|(_, why)| *why).collect();
     assert_eq!((names.len(), reasons.len()), (NOT_EXPRESSED.len(), NOT_EXPRESSED.len()));
+}
+
+#[test]
+fn what_a_property_sees_alone_is_not_in_the_catalogue_and_answers_well_what_is_asked_first() {
+    let mut names = BTreeSet::new();
+    for only in ONLY_BY_PROPERTY {
+        assert!(fault(only.fault.name).is_none() && names.insert(only.fault.name), "{}", only.fault.name);
+        worked_example::check_training(&Faulty::with(&only.fault), DType::F32, DType::F32);
+        worked_example::check_evaluation(&Faulty::with(&only.fault), DType::F32, DType::F32);
+    }
 }
 
 #[test]

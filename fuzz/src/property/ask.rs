@@ -39,6 +39,9 @@ pub(super) fn said(compared: Result<usize, End>) -> Result<Held, Broken> {
 impl Asked<'_> {
     /// The backend's answers to a request that follows from the one given.
     pub(super) fn ask(&mut self, request: &Request) -> Result<Vec<StepAnswer>, End> {
+        if self.answers.len() != self.request.actions.len() + 1 {
+            return Err(End::NotHere("the answers are not one a step"));
+        }
         answers(self.backend, request)
     }
 }

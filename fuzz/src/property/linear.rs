@@ -158,3 +158,37 @@ impl Rewrite for Half {
         (Tensor::from_values(grad.dtype(), grad.shape(), part), layout)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bn_api::DType;
+
+    use super::*;
+
+    #[test]
+    fn both_parts_are_the_whole_and_have_some_of_every_channel() {
+        for shape in [vec![4, 3], vec![2, 4, 5], vec![3, 2, 2, 3], vec![2, 1, 1, 2, 2]] {
+            let count: usize = shape.iter().product();
+            let grad = Tensor::from_values(DType::Bf16, &shape, (0..count).map(|k| k as f64 - 7.5));
+            let part = |odd, factor| Half { odd, factor }.grad(1, &grad, Layout::Contiguous).0.values();
+            let (one, two) = (part(false, 1.0), part(true, -2.0));
+            for (index, value) in grad.values().into_iter().enumerate() {
+                assert_eq!(one[index] - two[index] / 2.0, value, "{shape:?}");
+                assert!(one[index] == 0.0 || two[index] == 0.0);
+            }
+            let channels = grad.channels();
+            for channel in 0..channels.count {
+                assert!(channels.indices(channel).any(|index| one[index] != 0.0), "{shape:?}");
+                assert!(channels.indices(channel).any(|index| two[index] != 0.0), "{shape:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn samples_that_one_stands_for_stay_alike() {
+        let grad = Tensor::from_values(DType::F32, &[2, 2, 2], (1..5).chain(1..5).map(f64::from));
+        let (part, _) = Half { odd: true, factor: -2.0 }.grad(1, &grad, Layout::Expanded);
+        assert_eq!(part, part.repeat_first_sample());
+        assert_eq!(part.values()[..4], [0.0, -4.0, -6.0, 0.0]);
+    }
+}

@@ -132,37 +132,51 @@ impl Affine {
         self.each(tensor, channels, |moved, value| self.factor * (value + moved.by))
     }
 
-    /// Whether nothing that has been changed was rounded: it can be changed back.
+    /// Whether nothing that has been changed was rounded.
     fn is_exact(&self, changed: &Request, coarse: &Request) -> bool {
-        let back = |tensor: &Tensor, channels: usize, due: &Tensor| {
-            let back = self.each(tensor, channels, |moved, value| value / self.factor - moved.by);
-            same_numbers(&back, due)
-        };
+        let moved = |moved: Moved, old: f64| exact_sum(old, moved.by).map(|sum| self.factor * sum);
+        let squared = |_: Moved, old: f64| Some(self.factor * self.factor * old);
         let channels = |input: &Input| input.tensor.shape().get(1).copied().unwrap_or(0);
-        let inputs_are = inputs(changed)
-            .zip(inputs(coarse))
-            .all(|(changed, coarse)| back(&changed.tensor, channels(changed), &coarse.tensor));
-        let means_are = means(changed).zip(means(coarse)).all(|(new, old)| back(new, new.len(), old));
-        let squared = self.factor * self.factor;
-        let variances_are = variances(changed)
-            .zip(variances(coarse))
-            .all(|(new, old)| same_numbers(&self.each(new, new.len(), |_, value| value / squared), old));
-        inputs_are && means_are && variances_are
+        let mut inputs = inputs(changed).zip(inputs(coarse));
+        let mut means = means(changed).zip(means(coarse));
+        let mut variances = variances(changed).zip(variances(coarse));
+        inputs.all(|(new, old)| self.are(&new.tensor, &old.tensor, channels(new), moved))
+            && means.all(|(new, old)| self.are(new, old, new.len(), moved))
+            && variances.all(|(new, old)| self.are(new, old, new.len(), squared))
+    }
+
+    /// Whether the elements of a tensor are what they are to be, of those of the old one.
+    fn are(
+        &self,
+        new: &Tensor,
+        old: &Tensor,
+        channels: usize,
+        due: impl Fn(Moved, f64) -> Option<f64>,
+    ) -> bool {
+        if channels != self.channels.len() || !new.dtype().is_float() {
+            return true;
+        }
+        let of = new.channels();
+        new.values().into_iter().zip(old.values()).enumerate().all(|(index, (new, old))| {
+            let due = if old.is_finite() { due(self.channels[of.channel_of(index)], old) } else { Some(old) };
+            due.is_some_and(|due| due == new || (due.is_nan() && new.is_nan()))
+        })
     }
 }
 
-fn same_numbers(one: &Tensor, other: &Tensor) -> bool {
-    let (one, other) = (one.values(), other.values());
-    one.iter().zip(&other).all(|(one, other)| one == other || (one.is_nan() && other.is_nan()))
+/// The sum of two numbers, where f64 holds it (Knuth's two-sum).
+fn exact_sum(a: f64, b: f64) -> Option<f64> {
+    let sum = a + b;
+    let of_b = sum - a;
+    ((a - (sum - of_b)) + (b - of_b) == 0.0).then_some(sum)
 }
 
-/// The smallest power of two that is larger than a number, within the range of a type.
+/// The smallest power of two that is larger than a number, with room for its grid below it and for what it is changed to
+/// above.
 fn power_of_two_above(number: f64, dtype: DType) -> f64 {
-    let mut power = dtype.smallest_subnormal().max(f64::MIN_POSITIVE) / dtype.unit_roundoff();
-    while power <= number && power < dtype.max_finite() / 4.0 {
-        power *= 2.0;
-    }
-    power
+    let least = dtype.smallest_subnormal().max(f64::MIN_POSITIVE) / dtype.unit_roundoff();
+    let number = number.clamp(least, dtype.max_finite() / 8.0);
+    2.0 * f64::from_bits(number.to_bits() & 0x7ff0_0000_0000_0000)
 }
 
 /// The contents of running statistics, wherever a request gives them.
@@ -272,5 +286,57 @@ impl Relation for Affine {
             Observable::RunningVar => (1.0 / (self.factor * self.factor), 0.0),
             _ => (1.0, 0.0),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bn_api::{LayerKind, Layout};
+
+    use super::*;
+
+    fn request(values: [f64; 4]) -> Request {
+        let tensor = Tensor::from_values(DType::F32, &[2, 2], values);
+        let input = Input { tensor, dtype: DType::F32, layout: Layout::Contiguous, requires_grad: true };
+        Request {
+            case: String::new(),
+            layers: vec![LayerConfig::new(LayerKind::BatchNorm1d, 2, DType::F32)],
+            actions: vec![Action::Forward { at: String::new(), input, no_grad: false }],
+        }
+    }
+
+    #[test]
+    fn what_is_changed_is_not_rounded_whatever_the_data() {
+        for values in [[0.0; 4], [1.0, 2.0, 3.0, 4.0], [0.1, 1e-9, -0.3, 1e9], [1e-40, 1e38, -1e-38, 0.0]] {
+            let request = request(values);
+            let affine = Affine::of(&request).expect("one layer");
+            let coarse = rewritten(&request, &OnGrid(&affine));
+            let changed = rewritten(&coarse, &affine);
+            assert!(affine.is_exact(&changed, &coarse), "{values:?}");
+            assert_ne!(changed, coarse);
+            let largest = values.into_iter().fold(0.0, |one: f64, other| one.max(other.abs()));
+            for (coarse, value) in inputs(&coarse).flat_map(|input| input.tensor.values()).zip(values) {
+                assert!((coarse - value).abs() <= largest * 2_f64.powi(-22), "{coarse} of {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_the_type_is_noticed() {
+        let mut request = request([1e-6, 2e-6, 3e-6, 4e-6]);
+        let is_exact = |request: &Request| {
+            let affine = Affine::of(request).expect("one layer");
+            let coarse = rewritten(request, &OnGrid(&affine));
+            affine.is_exact(&rewritten(&coarse, &affine), &coarse)
+        };
+        assert!(is_exact(&request));
+        request.layers[0].running_var = Some(Tensor::full(DType::F32, &[2], 3e38));
+        assert!(!is_exact(&request));
+        // A mean that swallows what it is moved by, which halves of another type limit.
+        let mut request = self::request([1.0, 2.0, 3.0, 4.0]);
+        let Action::Forward { input, .. } = &mut request.actions[0] else { unreachable!("it is one") };
+        (input.dtype, input.tensor) = (DType::F16, input.tensor.cast(DType::F16));
+        request.layers[0].running_mean = Some(Tensor::full(DType::F32, &[2], 2e15));
+        assert!(!is_exact(&request));
     }
 }

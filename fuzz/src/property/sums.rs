@@ -184,14 +184,25 @@ fn is_affine(asked: &mut Asked<'_>) -> Result<usize, End> {
     Ok(compared)
 }
 
-/// The smallest power of two that is no less than a number and no more than `largest`; 1 of 0.
+/// The smallest power of two that is no less than a number, as far as `largest` goes and f64 is normal; 1 of 0.
 fn power_of_two_from(number: f64, largest: f64) -> f64 {
-    let mut power = 1.0;
-    while power < number && power * 2.0 <= largest {
-        power *= 2.0;
+    if number == 0.0 {
+        return 1.0;
     }
-    while number > 0.0 && power * 0.5 >= number {
-        power *= 0.5;
+    let below = f64::from_bits(number.max(f64::MIN_POSITIVE).to_bits() & 0x7ff0_0000_0000_0000);
+    if below >= number || below * 2.0 > largest { below } else { below * 2.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_are_no_smaller_than_the_data_and_within_the_type() {
+        for (number, power) in [(0.0, 1.0), (1.0, 1.0), (1.1, 2.0), (0.3, 0.5), (40_000.0, 32_768.0)] {
+            assert_eq!(power_of_two_from(number, 65_504.0), power, "{number}");
+        }
+        assert_eq!(power_of_two_from(f64::MAX, f64::MAX), 2_f64.powi(1023));
+        assert_eq!(power_of_two_from(5e-324, f64::MAX), f64::MIN_POSITIVE);
     }
-    power
 }
