@@ -34,9 +34,9 @@ impl Excerpt {
         let (start, end) = (span.start, span.start + span.len);
         let line_start = text[..start].rfind('\n').map_or(0, |newline| newline + 1);
         let line_end = text[start..].find('\n').map_or(text.len(), |length| start + length);
-        let line_number = text[..line_start].matches('\n').count();
+        let line_number = source.line_of(start) - 1;
         let first_line = line_number.saturating_sub(CONTEXT);
-        let before: Vec<&str> = text[..line_start].lines().skip(first_line).collect();
+        let before = text[source.start_of(first_line + 1)..line_start].lines();
         let after = text[line_end..].lines().skip(1).take(CONTEXT);
 
         let mut shown = String::new();

@@ -1,14 +1,24 @@
 //! From one written case to many: axes, labels, ids.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::format::schema::{PathCheck, check_path};
-use crate::problem::{Problem, Source, did_you_mean};
+use crate::problem::{Problem, Source, did_you_mean, is_enough};
 use crate::variant::{Axis, Template, Value};
 use crate::yaml::{Entry, Kind, Node};
 
 /// The most cases one written case may expand to.
 pub const MAX_EXPANSION: usize = 100_000;
+
+/// The most axes of a matrix.
+const MAX_AXES: usize = 64;
+
+/// The most names in the path of an axis.
+const MAX_PATH: usize = 64;
+
+/// The most combinations that a case may exclude.
+const MAX_EXCLUSIONS: usize = 1000;
 
 /// A written case and the numbers of its variants.
 pub(crate) struct Expansion {
@@ -77,8 +87,19 @@ fn axes(source: &Source, matrix: &Node, problems: &mut Vec<Problem>) -> Vec<Axis
                 .with_help("name an axis: `dtype: [f32, f64]`, or take `matrix` out"),
         );
     }
+    if entries.len() > MAX_AXES {
+        let message = format!("the matrix has {} axes; it may have {MAX_AXES}", entries.len());
+        problems.push(Problem::at(source, entries[MAX_AXES].key_span, message).with_help("split the case"));
+        return Vec::new();
+    }
     let mut axes = Vec::new();
     for entry in entries.iter() {
+        if entry.key.split('.').nth(MAX_PATH).is_some() {
+            let message = format!("the matrix path has more than {MAX_PATH} names");
+            let help = "nothing in the case format is nested as deeply";
+            problems.push(Problem::at(source, entry.key_span, message).with_help(help));
+            continue;
+        }
         if let PathCheck::Unknown { segment, known } = check_path(&entry.key) {
             let names: Vec<&str> = known.iter().map(String::as_str).collect();
             let guess = did_you_mean(&segment, names.iter().copied()).unwrap_or_default();
@@ -154,8 +175,9 @@ fn axis_values(source: &Source, entry: &Entry, problems: &mut Vec<Problem>) -> O
         );
         return None;
     }
-    for (index, value) in values.iter().enumerate() {
-        if values[..index].iter().any(|known| known.label == value.label) {
+    let mut labels = HashSet::with_capacity(values.len());
+    for value in &values {
+        if !labels.insert(value.label.as_str()) {
             let message = format!("the axis `{axis}` has the value `{}` twice", value.label);
             problems.push(Problem::at(source, value.node.span, message).with_help("ids must be unique"));
             return None;
@@ -179,8 +201,17 @@ fn exclusions(
         );
         return Vec::new();
     };
+    if let Some(first) = rules.get(MAX_EXCLUSIONS) {
+        let message =
+            format!("{} combinations are excluded; a case may exclude {MAX_EXCLUSIONS}", rules.len());
+        problems.push(Problem::at(source, first.span, message).with_help("split the case"));
+        return Vec::new();
+    }
     let mut excluded = Vec::new();
     for rule in rules.iter() {
+        if is_enough(problems) {
+            break;
+        }
         let Kind::Map(entries) = &rule.kind else {
             let message = format!("expected a combination, found {}", rule.describe());
             problems
@@ -189,6 +220,9 @@ fn exclusions(
         };
         let mut pairs = Vec::new();
         for entry in entries.iter() {
+            if is_enough(problems) {
+                break;
+            }
             let Some(axis) = axes.iter().position(|axis| axis.path == entry.key) else {
                 let names: Vec<&str> = axes.iter().map(|axis| &*axis.path).collect();
                 problems.push(

@@ -1,11 +1,20 @@
 //! What is wrong with a case file, and where: diagnostics that `miette` draws with a caret.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use miette::{Diagnostic, SourceSpan};
 use thiserror::Error;
 
 use crate::excerpt::{Excerpt, floor};
+
+/// How many mistakes of one file are reported. After so many it is not read on.
+pub const MAX_PROBLEMS: usize = 1000;
+
+/// Whether so much is wrong with a file that it is not worth reading on.
+pub(crate) fn is_enough(problems: &[Problem]) -> bool {
+    problems.len() >= MAX_PROBLEMS
+}
 
 /// A byte range of a source text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -41,13 +50,17 @@ impl Source {
         self.lines.partition_point(|&line| line <= end) + 1
     }
 
-    /// The text from a line on, counted from 1; empty where there are not as many.
-    pub(crate) fn text_from(&self, line: usize) -> &str {
-        let start = match line.checked_sub(2) {
+    /// The byte at which a line begins, counted from 1; the end of the text where there are not as many.
+    pub(crate) fn start_of(&self, line: usize) -> usize {
+        match line.checked_sub(2) {
             None => 0,
             Some(index) => self.lines.get(index).copied().unwrap_or(self.text.len()),
-        };
-        &self.text[start..]
+        }
+    }
+
+    /// How many lines there are.
+    pub(crate) fn line_count(&self) -> usize {
+        self.lines.len() + usize::from(!self.text.is_empty() && !self.text.ends_with('\n'))
     }
 }
 
@@ -120,8 +133,9 @@ impl Problem {
         self.excerpt.as_ref().map(|excerpt| (excerpt.line() + 1, excerpt.column() + 1))
     }
 
-    fn same_as(&self, other: &Problem) -> bool {
-        self.message == other.message && self.place == other.place
+    /// What is the same of two problems that are one.
+    pub(crate) fn identity(&self) -> (String, Option<(String, Span)>) {
+        (self.message.clone(), self.place.clone())
     }
 }
 
@@ -156,12 +170,9 @@ impl Problems {
     }
 
     fn from_list(list: Vec<Problem>, subject: &'static str, help: Option<&'static str>) -> Option<Self> {
-        let mut problems: Vec<Problem> = Vec::new();
-        for problem in list {
-            if !problems.iter().any(|known| known.same_as(&problem)) {
-                problems.push(problem);
-            }
-        }
+        let mut known = HashSet::new();
+        let problems: Vec<Problem> =
+            list.into_iter().filter(|problem| known.insert(problem.identity())).collect();
         (!problems.is_empty()).then_some(Problems { problems, help, subject })
     }
 }

@@ -1,7 +1,7 @@
 //! Suites: one file each, and folders of them.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -12,12 +12,18 @@ use std::thread::available_parallelism;
 use crate::case::{Action, Case, Layer, Place, Published, Story};
 use crate::expand::{Expansion, NAME_HELP, expand, is_name, leads_through};
 use crate::format::CaseSpec;
-use crate::problem::{Problem, Problems, Source, Span, did_you_mean};
+use crate::problem::{MAX_PROBLEMS, Problem, Problems, Source, Span, did_you_mean, is_enough};
 use crate::recent::Recent;
 use crate::resolve::resolve;
-use crate::variant::{REPLACED_WHOLE, Variant};
+use crate::variant::{REPLACED_WHOLE, Template, Variant};
 use crate::written::{self, Written};
 use crate::yaml::{Kind, Node, decode, parse, read_source};
+
+/// The most cases of a file, expanded.
+pub const MAX_CASES: usize = 100_000;
+
+/// The most values of all cases of a file, each case of its matrix counted with all its fields.
+pub const MAX_VALUES: usize = 10_000_000;
 
 /// The keys of a suite file.
 const KEYS: [&str; 5] = ["suite", "about", "story", "defaults", "cases"];
@@ -162,6 +168,9 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
         return None;
     };
     for entry in entries.iter() {
+        if is_enough(problems) {
+            break;
+        }
         if !KEYS.contains(&&*entry.key) {
             let guess = did_you_mean(&entry.key, KEYS).unwrap_or_default();
             let help = format!("{guess} known here: `{}`", KEYS.join("`, `"));
@@ -212,12 +221,24 @@ fn parse_suite(source: &Source, problems: &mut Vec<Problem>) -> Option<Suite> {
         layers: Recent::default(),
         script: Recent::default(),
         published: Recent::default(),
+        values: 0,
+        known: HashSet::new(),
         problems,
     };
     let mut names = HashMap::new();
     let mut expanded = Vec::new();
+    if let Some(first) = cases.get(MAX_CASES) {
+        reader.problems.push(too_many(source, first.span, cases.len()));
+        return None;
+    }
     for (node, written) in cases.iter().zip(written::cases(source, &root, cases)) {
-        reader.read(node, &Arc::new(written), &mut names, &mut expanded);
+        if !reader.read(node, &written, &mut names, &mut expanded) {
+            break;
+        }
+    }
+    if is_enough(problems) {
+        let message = format!("{}: these are the first {MAX_PROBLEMS} mistakes", source.path);
+        problems.push(Problem::new(message).with_help("there may be more: the file is not read on"));
     }
     Some(Suite { name: name?, about, story, cases: expanded })
 }
@@ -251,47 +272,67 @@ struct CaseReader<'a> {
     layers: Recent<Layer>,
     script: Recent<Action>,
     published: Recent<Published>,
+    /// The values of all cases so far.
+    values: usize,
+    /// What has been said of cases: most mistakes are in all cases of a matrix.
+    known: HashSet<(String, Option<(String, Span)>)>,
     problems: &'a mut Vec<Problem>,
 }
 
+fn too_many(source: &Source, span: Span, count: usize) -> Problem {
+    Problem::at(source, span, format!("with this case the file has {count} cases; it may have {MAX_CASES}"))
+        .with_help("split the suite, or exclude combinations")
+}
+
 impl CaseReader<'_> {
-    /// Adds one written case, expanded, to `cases`. `names` has the names before it and their lines.
+    /// Adds one written case, expanded, to `cases`. `names` has the names before it and their lines. Says whether the file
+    /// is to be read on.
     fn read(
         &mut self,
         node: &Node,
         written: &Arc<Written>,
         names: &mut HashMap<Arc<str>, usize>,
         cases: &mut Vec<Case>,
-    ) {
+    ) -> bool {
         if !matches!(node.kind, Kind::Map(_)) {
             let message = format!("expected a case, found {}", node.describe());
             self.problems
                 .push(Problem::at(self.source, node.span, message).with_help("`{name: first, mode: train}`"));
-            return;
+            return true;
         }
-        let Some((name, line)) = self.name(node, names) else { return };
+        let Some((name, line)) = self.name(node, names) else { return true };
         let mut fields = node.over(&self.base(node), &REPLACED_WHOLE);
         let matrix = take(&mut fields, "matrix");
         let exclude = take(&mut fields, "exclude");
         take(&mut fields, "name");
         if let (None, Some(exclude)) = (&matrix, &exclude) {
             self.problems.push(Problem::at(self.source, exclude.span, "`exclude` without `matrix`"));
-            return;
+            return true;
         }
         let (known, before) = (self.problems.len(), cases.len());
+        let mut said = known;
         let expansion = expand(self.source, fields, matrix.as_ref(), exclude.as_ref(), self.problems);
-        let Some(Expansion { template, numbers }) = expansion else { return };
+        let Some(Expansion { template, numbers }) = expansion else { return true };
+        if !self.has_room(node, &template, numbers.len(), cases.len()) {
+            return false;
+        }
         let shares = !template.has_negative_zero();
         cases.reserve(numbers.len());
         for number in numbers {
+            said = self.say_once(said);
+            if is_enough(self.problems) {
+                return false;
+            }
             let fields = match template.fields(number) {
                 Ok(fields) => fields,
                 Err(axis) => {
                     // What is wrong with the variants before this one is wrong with a matrix that has no variants.
-                    self.problems.truncate(known);
+                    for problem in self.problems.drain(known..) {
+                        self.known.remove(&problem.identity());
+                    }
                     self.problems.push(leads_through(self.source, axis));
                     cases.truncate(before);
-                    return;
+                    return true;
                 }
             };
             let Some(spec) = decode::<CaseSpec>(self.source, &fields, self.problems) else {
@@ -320,6 +361,34 @@ impl CaseReader<'_> {
                 variant,
             });
         }
+        self.say_once(said);
+        true
+    }
+
+    /// Leaves out what was said of a case before, of the problems from `first` on. Gives how many are left of all.
+    fn say_once(&mut self, first: usize) -> usize {
+        let new = self.problems.split_off(first);
+        self.problems.extend(new.into_iter().filter(|problem| self.known.insert(problem.identity())));
+        self.problems.len()
+    }
+
+    /// Whether a file may have so many more cases, made of this template, after `count` of them.
+    fn has_room(&mut self, node: &Node, template: &Template, more: usize, count: usize) -> bool {
+        self.values = self.values.saturating_add(template.values().saturating_mul(more));
+        let problem = if count + more > MAX_CASES {
+            too_many(self.source, node.span, count + more)
+        } else if self.values > MAX_VALUES {
+            let values = self.values;
+            let message = format!(
+                "with this case all cases of the file hold {values} values; they may hold {MAX_VALUES}"
+            );
+            Problem::at(self.source, node.span, message)
+                .with_help("each case of a matrix counts with all of its fields: split the suite")
+        } else {
+            return true;
+        };
+        self.problems.push(problem);
+        false
     }
 
     fn name(&mut self, node: &Node, names: &mut HashMap<Arc<str>, usize>) -> Option<(Arc<str>, usize)> {

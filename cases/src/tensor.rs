@@ -76,7 +76,9 @@ impl Tensor {
 
     /// A tensor from the bytes of its elements; `None` when their number does not fit the shape.
     pub fn from_bytes(dtype: DType, shape: Vec<usize>, bytes: Vec<u8>) -> Option<Self> {
-        let count = shape.iter().try_fold(dtype.size(), |size, &dim| size.checked_mul(dim))?;
+        // A size of 0 leaves no element, and the products of the others are taken all the same.
+        shape.iter().try_fold(dtype.size(), |size, &dim| size.checked_mul(dim.max(1)))?;
+        let count = shape.iter().product::<usize>() * dtype.size();
         (count == bytes.len()).then_some(Tensor { dtype, shape, bytes })
     }
 
@@ -271,6 +273,14 @@ mod tests {
         assert!(Tensor::from_bytes(DType::F32, vec![2], vec![0; 7]).is_none());
         assert!(Tensor::from_bytes(DType::F32, vec![usize::MAX, 2], vec![0; 8]).is_none());
         assert!(Tensor::from_bytes(DType::F16, vec![2], vec![0; 4]).is_some());
+        assert!(Tensor::from_bytes(DType::F16, vec![0, 4], vec![]).is_some());
+    }
+
+    #[test]
+    fn sizes_beside_a_zero_that_cannot_be_multiplied_are_refused() {
+        for shape in [vec![0, usize::MAX, 2], vec![usize::MAX, 2, 0], vec![usize::MAX, 0, usize::MAX]] {
+            assert!(Tensor::from_bytes(DType::F32, shape, vec![]).is_none());
+        }
     }
 
     #[test]

@@ -67,6 +67,12 @@ impl Template {
         Ok(fields)
     }
 
+    /// How many values the fields of a variant hold at most.
+    pub fn values(&self) -> usize {
+        let largest = |axis: &Axis| axis.values.iter().map(|value| value.node.count()).max().unwrap_or(0);
+        self.fields.count() + self.axes.iter().map(largest).sum::<usize>()
+    }
+
     /// Whether a number anywhere in the fields or on an axis is a zero with the sign of a negative number.
     pub fn has_negative_zero(&self) -> bool {
         let mut values = self.axes.iter().flat_map(|axis| &axis.values);

@@ -1,5 +1,6 @@
 //! Cases as they are written: the lines of the file, for reports that show them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::excerpt::cut;
@@ -25,20 +26,30 @@ pub struct Written {
 pub(crate) fn defaults(source: &Source, root: &Node) -> Arc<str> {
     let Some(entry) = root.entry("defaults") else { return "".into() };
     let first = source.line_of(entry.key_span.start);
-    lines(source, first, next_key(source, root, first)).into()
+    lines(source, first, next_of(&ends(source, root), first)).into()
 }
 
 /// What each of these cases of a suite is written as. Where several share a line, each has the whole of it.
-pub(crate) fn cases(source: &Source, root: &Node, cases: &[Node]) -> Vec<Written> {
+pub(crate) fn cases(source: &Source, root: &Node, cases: &[Node]) -> Vec<Arc<Written>> {
     let defaults = defaults(source, root);
     let firsts: Vec<usize> = cases.iter().map(|case| first_line(source, case)).collect();
-    let mut written = Vec::with_capacity(cases.len());
-    for (number, &line) in firsts.iter().enumerate() {
+    let ends = ends(source, root);
+    let mut written: Vec<Arc<Written>> = Vec::with_capacity(cases.len());
+    // Of a line, which may be as long as the file, as many cases as are on it.
+    let mut known: HashMap<(usize, usize), Arc<Written>> = HashMap::new();
+    // The first lines of the cases from the one at hand on that lie below it and above those that come after them.
+    let mut below: Vec<usize> = Vec::new();
+    for &line in firsts.iter().rev() {
         // An alias stands where its anchor is: the next case is the next one below, in whatever order.
-        let below = firsts[number + 1..].iter().copied().find(|&next| next > line);
-        let end = below.unwrap_or_else(|| next_key(source, root, line));
-        written.push(Written { defaults: defaults.clone(), line, yaml: lines(source, line, end) });
+        while below.pop_if(|next| *next <= line).is_some() {}
+        let end = below.last().copied().unwrap_or_else(|| next_of(&ends, line));
+        let lines = known.entry((line, end)).or_insert_with(|| {
+            Arc::new(Written { defaults: defaults.clone(), line, yaml: lines(source, line, end) })
+        });
+        written.push(lines.clone());
+        below.push(line);
     }
+    written.reverse();
     written
 }
 
@@ -51,19 +62,28 @@ fn first_line(source: &Source, node: &Node) -> usize {
     source.line_of(start.unwrap_or(node.span.start))
 }
 
-/// The line of the first key of the file below `line`, or the one after its last.
-fn next_key(source: &Source, root: &Node, line: usize) -> usize {
-    let Kind::Map(entries) = &root.kind else { return line + 1 };
+/// The lines of the keys of the file in their order, and the one after its last.
+fn ends(source: &Source, root: &Node) -> Vec<usize> {
+    let Kind::Map(entries) = &root.kind else { return Vec::new() };
     let keys = entries.iter().map(|entry| source.line_of(entry.key_span.start));
-    keys.filter(|&key| key > line).min().unwrap_or_else(|| source.text.lines().count() + 1)
+    let mut ends: Vec<usize> = keys.chain([source.line_count() + 1]).collect();
+    ends.sort_unstable();
+    ends
+}
+
+/// The first of these lines below `line`; the next one where there is none.
+fn next_of(ends: &[usize], line: usize) -> usize {
+    ends.get(ends.partition_point(|&end| end <= line)).copied().unwrap_or(line + 1)
 }
 
 /// The lines from `first` to before `end`, without empty lines and comments at the end, which belong to what follows.
 fn lines(source: &Source, first: usize, end: usize) -> String {
-    let all: Vec<&str> = source.text_from(first).lines().take(end.max(first + 1) - first).collect();
+    let text = &source.text[source.start_of(first)..source.start_of(end.max(first + 1))];
     let is_nothing = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with('#');
-    let kept = all.len() - all.iter().rev().take_while(|line| is_nothing(line)).count();
-    let kept = &all[..kept.max(1).min(all.len())];
+    let kept =
+        text.len() - text.split_inclusive('\n').rev().take_while(is_nothing).map(str::len).sum::<usize>();
+    let count = text[..kept].split_inclusive('\n').count();
+    let kept: Vec<&str> = text.lines().take(count.max(1)).collect();
     let indent = kept.first().map_or(0, |line| line.len() - line.trim_start_matches(' ').len());
     let outdented = |line: &&str| {
         let own = line.len() - line.trim_start_matches(' ').len();

@@ -2,6 +2,7 @@
 //! backend runs is found here.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 mod dictionary;
@@ -14,11 +15,17 @@ use crate::data::{Role, check};
 use crate::expand::is_name;
 use crate::format::{CaseSpec, Fill, LayerSpec, Mode, ModelNode, Step};
 use crate::observed::ErrorClass;
-use crate::problem::{Problem, Source, Span};
+use crate::problem::{Problem, Source, Span, is_enough};
 use crate::yaml::Node;
 
 /// The most memory that the tensors of one case may take as f64, in bytes.
 pub const MAX_CASE_BYTES: usize = 1 << 30;
+
+/// The most layers of a case.
+pub const MAX_LAYERS: usize = 1000;
+
+/// The most steps of a case, each counted once for each layer.
+pub const MAX_STEPS: usize = 100_000;
 
 /// What a case resolves to.
 pub(crate) struct Resolved {
@@ -59,6 +66,9 @@ impl<'a> Resolver<'a> {
 
     fn problem_at(&mut self, span: Span, message: impl Into<String>, help: impl Into<String>) {
         self.failed = true;
+        if is_enough(self.problems) {
+            return;
+        }
         let mut problem = Problem::at(self.source, span, message);
         let help = help.into();
         if !help.is_empty() {
@@ -72,6 +82,9 @@ impl<'a> Resolver<'a> {
         let layers = self.layers(&steps)?;
         let script = self.script(&steps, &layers);
         let published = self.published(&script, &layers);
+        if !self.failed {
+            self.state(&layers, steps.len())?;
+        }
         Some(Resolved { layers, script, published })
     }
 
@@ -133,12 +146,40 @@ impl<'a> Resolver<'a> {
         if self.failed {
             return None;
         }
+        let (count, made) = (written.len(), written.len().saturating_mul(steps.len()));
+        if count > MAX_LAYERS || made > MAX_STEPS {
+            let place = if count > MAX_LAYERS { "model" } else { "steps" };
+            let message = format!("the case has {count} layers and {} steps", steps.len());
+            let help =
+                format!("a case may have {MAX_LAYERS} layers, and {MAX_STEPS} steps over their number");
+            self.problem(place, message, help);
+            return None;
+        }
         let excused = first.is_some_and(|first| self.expects_refusal(first.number));
         let mut layers = Vec::new();
         for (path, fields, spec) in written {
             layers.push(self.layer(path, &fields, spec, &shape, excused)?);
         }
         Some(layers)
+    }
+
+    /// Counts the memory of the layers' state, of which each step's answer has a copy.
+    fn state(&mut self, layers: &[Layer], steps: usize) -> Option<()> {
+        let features = layers.iter().fold(0usize, |sum, layer| sum.saturating_add(layer.features));
+        let bytes = features.saturating_mul(Slot::ALL.len() * DType::F64.size()).saturating_mul(steps + 1);
+        if bytes > MAX_CASE_BYTES {
+            let message =
+                format!("layers of {features} features take {} MiB after {steps} steps", bytes >> 20);
+            let limit = MAX_CASE_BYTES >> 20;
+            let help = format!("the state of a case may take {limit} MiB as f64, counted once for each step");
+            self.problem(
+                if self.written.get("layer").is_some() { "layer" } else { "input.shape" },
+                message,
+                help,
+            );
+            return None;
+        }
+        Some(())
     }
 
     /// The layers below some parts of a model: their paths, where each is written, and their fields.
@@ -152,6 +193,7 @@ impl<'a> Resolver<'a> {
         if nodes.is_empty() {
             self.problem(fields, "there is no layer in here", "`[{name: first}, {name: second}]`");
         }
+        let mut names = HashSet::new();
         for (number, node) in nodes.iter().enumerate() {
             let here = format!("{fields}.{number}");
             let name = &node.name;
@@ -159,7 +201,7 @@ impl<'a> Resolver<'a> {
                 let help = "names in a model are made of letters, digits, `_`, `-` and `+`";
                 self.problem(&format!("{here}.name"), format!("`{name}` cannot be a name in a model"), help);
             }
-            if nodes[..number].iter().any(|other| other.name == *name) {
+            if !names.insert(name) {
                 let message = format!("two parts beside each other are called `{name}`");
                 self.problem(&format!("{here}.name"), message, "paths must be unique");
             }

@@ -279,7 +279,8 @@ impl Resolver<'_> {
     fn size(&mut self, path: &str, shape: &[usize], layers: usize) -> Option<()> {
         let bytes = shape
             .iter()
-            .try_fold(4 * layers * DType::F64.size(), |bytes, &size| bytes.checked_mul(size))
+            // A size of 0 leaves nothing of the others, which are multiplied by each other all the same.
+            .try_fold(4 * layers * DType::F64.size(), |bytes, &size| bytes.checked_mul(size.max(1)))
             .and_then(|bytes| self.bytes.checked_add(bytes));
         match bytes {
             Some(bytes) if bytes <= MAX_CASE_BYTES => {

@@ -11,7 +11,10 @@ use serde::de::{
 };
 
 use super::{Entry, Kind, Node};
-use crate::problem::{Problem, Source, Span, did_you_mean};
+use crate::problem::{Problem, Source, Span, did_you_mean, is_enough};
+
+/// The most mistakes that are looked for in one value, which is read again after each.
+const MOST_AT_ONCE: usize = 100;
 
 /// Reads a value of type `T`. When that fails the mistake is noted, the entry it stands in is taken out and
 /// the rest is read again, so that one pass over a file finds all of them. `None` when anything was wrong;
@@ -24,7 +27,11 @@ pub fn decode<T: DeserializeOwned>(source: &Source, node: &Node, problems: &mut 
     let mut rest = node.clone();
     // What was taken out: the place of the mapping it was in, which stays the same, and the key.
     let mut removed: Vec<(Span, String)> = Vec::new();
+    let before = problems.len();
     loop {
+        if is_enough(problems) || problems.len() - before >= MOST_AT_ONCE {
+            return None;
+        }
         let path = error.path();
         let place = |path: &[String]| {
             if path.is_empty() { rest.span } else { rest.span_of(&path.join(".")) }

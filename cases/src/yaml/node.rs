@@ -64,6 +64,15 @@ impl Node {
         }
     }
 
+    /// How many values it holds, itself among them.
+    pub fn count(&self) -> usize {
+        1 + match &self.kind {
+            Kind::Null | Kind::Scalar { .. } => 0,
+            Kind::Seq(items) => items.iter().map(Node::count).sum(),
+            Kind::Map(entries) => entries.iter().map(|entry| entry.value.count()).sum(),
+        }
+    }
+
     /// The text of a scalar.
     pub fn text(&self) -> Option<&Arc<str>> {
         match &self.kind {

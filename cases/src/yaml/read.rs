@@ -1,5 +1,6 @@
 //! From bytes to the tree, through `serde-saphyr`: its scanner, its limits, its places.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{DuplicateKeyPolicy, Location, MergeKeyPolicy, NonFiniteFloatPolicy, Spanned};
 
 use super::{Entry, Kind, Node};
-use crate::problem::{Problem, Source, Span};
+use crate::problem::{Problem, Source, Span, is_enough};
 
 /// The largest case file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -210,23 +211,27 @@ impl Builder<'_> {
 
     fn entries(&mut self, entries: Vec<(Spanned<String>, Spanned<Raw>)>) -> Vec<Entry> {
         let mut known: Vec<Entry> = Vec::with_capacity(entries.len());
+        let mut firsts: HashMap<Arc<str>, Span> = HashMap::with_capacity(entries.len());
         for (key, value) in entries {
             let key_span = span_of(self.source, key.defined);
             let value = self.node(value);
-            if let Some(first) = known.iter().find(|entry| *entry.key == key.value) {
-                let line = self.source.line_of(first.key_span.start);
-                self.problems.push(
+            let enough = is_enough(self.problems);
+            if let Some(first) = firsts.get(key.value.as_str()) {
+                let line = self.source.line_of(first.start);
+                self.problems.extend((!enough).then(|| {
                     Problem::at(self.source, key_span, format!("the key `{}` stands here twice", key.value))
                         .with_label("the second one")
-                        .with_help(format!("the first is in line {line}; keep one of them")),
-                );
+                        .with_help(format!("the first is in line {line}; keep one of them"))
+                }));
             } else if key.value == "<<" {
-                self.problems.push(
+                self.problems.extend((!enough).then(|| {
                     Problem::at(self.source, key_span, "YAML merge keys are not part of the case format")
-                        .with_help("`defaults` and `matrix` do what a merge would"),
-                );
+                        .with_help("`defaults` and `matrix` do what a merge would")
+                }));
             } else {
-                known.push(Entry { key: key.value.into(), key_span, value });
+                let key: Arc<str> = key.value.into();
+                firsts.insert(key.clone(), key_span);
+                known.push(Entry { key, key_span, value });
             }
         }
         known
