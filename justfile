@@ -48,6 +48,11 @@ fuzz TIME='60s' *ARGS: build
 campaign CASES='5000': setup
     BNCHECK_CAMPAIGN={{ quote(CASES) }} cargo test --locked --package bncheck --test campaign
 
+# Run each cargo-fuzz target for SECONDS on its corpus and print what came of it (docs/fuzzing-targets.md)
+[no-exit-message]
+fuzz-targets SECONDS='30':
+    @fuzz/targets/run {{ quote(SECONDS) }}
+
 # Say what is installed, which backends are usable, and how to mend what is not
 [no-exit-message]
 doctor: build

@@ -27,3 +27,4 @@ pub mod random;
 pub mod render;
 pub mod shrink;
 pub mod strategy;
+pub mod targets;

@@ -19,7 +19,7 @@ use crate::warp::{Group, Warp, place};
 /// Where shared memory lies among generic addresses.
 pub const WINDOW: u64 = 0x5000_0000_0000;
 /// How many instructions a warp may execute in a block.
-const ENDLESS: u64 = 1 << 25;
+pub const ENDLESS: u64 = 1 << 25;
 
 /// Where the lanes go after an instruction.
 enum Flow {
@@ -59,11 +59,19 @@ pub struct Machine<'a> {
     /// The allocation that was touched last.
     last: usize,
     statistics: Statistics,
+    /// How many instructions a warp may execute in a block.
+    most: u64,
 }
 
 impl<'a> Machine<'a> {
     /// For a launch that fits the kernel.
-    pub fn new(module: &'a Module, kernel: &'a Kernel, memory: &'a mut Memory, launch: &Launch<'_>) -> Self {
+    pub fn new(
+        module: &'a Module,
+        kernel: &'a Kernel,
+        memory: &'a mut Memory,
+        launch: &Launch<'_>,
+        most: u64,
+    ) -> Self {
         let mut parameters = vec![0; kernel.parameter_bytes()];
         for (parameter, bytes) in kernel.parameters.iter().zip(launch.parameters) {
             parameters[parameter.offset..parameter.offset + parameter.bytes].copy_from_slice(bytes);
@@ -89,6 +97,7 @@ impl<'a> Machine<'a> {
             interval: began,
             last: 0,
             statistics: Statistics::default(),
+            most,
         }
     }
 
@@ -195,10 +204,10 @@ impl<'a> Machine<'a> {
         let kernel = self.kernel;
         let Instruction { op, guard, .. } = &kernel.code[at as usize];
         warp.steps += 1;
-        if warp.steps > ENDLESS {
+        if warp.steps > self.most {
             let lane = mask.trailing_zeros() as usize;
             let message =
-                format!("the warp has executed {ENDLESS} instructions in this block and has not ended");
+                format!("the warp has executed {} instructions in this block and has not ended", self.most);
             return Err(Problem::new(FaultKind::EndlessLoop, lane, message));
         }
         let exec = match guard {

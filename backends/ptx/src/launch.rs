@@ -1,6 +1,6 @@
 //! Launches.
 
-use crate::execute::Machine;
+use crate::execute::{ENDLESS, Machine};
 use crate::fault::LaunchError;
 use crate::memory::Memory;
 use crate::module::{Kernel, Module};
@@ -36,12 +36,25 @@ pub struct Statistics {
 /// When there is no such kernel, the launch does not fit it, or the kernel does what it must not. After a fault memory
 /// is as it was when the fault was found.
 pub fn launch(module: &Module, memory: &mut Memory, launch: &Launch<'_>) -> Result<Statistics, LaunchError> {
+    launch_within(module, memory, launch, ENDLESS)
+}
+
+/// The same, where a warp that has executed `most` instructions in a block is one that does not come to an end.
+///
+/// # Errors
+/// The same.
+pub fn launch_within(
+    module: &Module,
+    memory: &mut Memory,
+    launch: &Launch<'_>,
+    most: u64,
+) -> Result<Statistics, LaunchError> {
     let kernel =
         module.kernel(launch.kernel).ok_or_else(|| LaunchError::NoKernel(launch.kernel.to_owned()))?;
     if let Some(message) = misfit(kernel, launch) {
         return Err(LaunchError::BadLaunch { kernel: kernel.name.clone(), message });
     }
-    Machine::new(module, kernel, memory, launch).run().map_err(LaunchError::Fault)
+    Machine::new(module, kernel, memory, launch, most).run().map_err(LaunchError::Fault)
 }
 
 /// All threads of a block; what is beyond 64 bits is beyond all limits.

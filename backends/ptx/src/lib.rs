@@ -34,6 +34,6 @@ mod warp;
 
 pub use decode::{hints, opcodes};
 pub use fault::{Fault, FaultKind, LaunchError, SourcePlace};
-pub use launch::{Launch, Statistics, launch};
+pub use launch::{Launch, Statistics, launch, launch_within};
 pub use memory::{Memory, MemoryError, OutOfMemory, Purpose};
 pub use module::{Kernel, Module, Parameter, ParseError};

@@ -10,6 +10,8 @@ use crate::syntax::{Cursor, Operand};
 
 /// Where variables of the module lie.
 pub const VARIABLES: u64 = 0x6000_0000_0000;
+/// The most bytes of a module's variables.
+const MOST_VARIABLES: usize = 1 << 24;
 /// The most instructions of a kernel: their numbers have 22 bits in the record of accesses.
 const MOST_INSTRUCTIONS: usize = 1 << 22;
 /// The most shared memory of a block, in bytes.
@@ -138,10 +140,11 @@ fn declaration(cursor: &mut Cursor) -> Result<(String, Type, usize, usize), Pars
 
 fn variable(cursor: &mut Cursor, module: &mut Module) -> Result<(), ParseError> {
     let (name, of, bytes, align) = declaration(cursor)?;
-    if bytes > 1 << 24 {
-        return cursor.error(format!("`{name}` is too large"));
-    }
     let offset = module.image.len().next_multiple_of(align.max(16));
+    if bytes.saturating_add(offset) > MOST_VARIABLES {
+        return cursor
+            .error(format!("`{name}` is too large: variables may have {MOST_VARIABLES} bytes together"));
+    }
     module.image.resize(offset + bytes, 0);
     if cursor.takes('=') {
         let many = cursor.takes('{');

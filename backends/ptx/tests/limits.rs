@@ -2,7 +2,7 @@
 
 mod support;
 
-use bn_ptx::{FaultKind, Launch, LaunchError, Memory, MemoryError, Module, Purpose, launch};
+use bn_ptx::{FaultKind, Launch, LaunchError, Memory, MemoryError, Module, Purpose, launch, launch_within};
 
 const TEXT: &str = ".version 9.0\n.target sm_75\n.address_size 64\n.extern .shared .align 16 .b8 more[];\n\
     .visible .entry k(.param .u64 y, .param .u32 n)\n{\n.reg .b64 %rd<9>;\n.shared .align 4 .b8 own[1000];\n\
@@ -175,4 +175,35 @@ fn generic_addresses_end_where_shared_memory_does() {
         }
         other => panic!("{:?}", other.map(|_| ())),
     }
+}
+
+#[test]
+fn a_warp_that_takes_too_long_is_told_where_less_is_allowed() {
+    let module = Module::parse(&support::module("", "mov.u32 %r1, 0;\nmov.u32 %r2, 1;")).expect("a module");
+    let ends = |most| {
+        let parameters: [&[u8]; 2] = [&[0; 8], &[0; 8]];
+        let run =
+            Launch { kernel: "k", grid: [1; 3], block: [1; 3], dynamic_shared: 0, parameters: &parameters };
+        launch_within(&module, &mut Memory::new(64), &run, most)
+    };
+    assert!(ends(3).is_ok());
+    match ends(2) {
+        Err(LaunchError::Fault(fault)) => {
+            assert_eq!(fault.kind, FaultKind::EndlessLoop);
+            assert!(fault.message.contains("executed 2 instructions"), "{fault}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn variables_of_a_module_have_a_limit_together() {
+    let variables = |count: usize| -> String {
+        let one = |number| format!(".global .align 16 .b8 v{number}[1048576];\n");
+        (0..count).map(one).collect()
+    };
+    assert!(Module::parse(&variables(16)).is_ok());
+    let error = Module::parse(&variables(17)).expect_err("16 MiB are all there may be");
+    assert_eq!(error.line, 17);
+    assert!(error.message.contains("`v16` is too large"), "{error}");
 }

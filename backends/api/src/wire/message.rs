@@ -380,6 +380,11 @@ fn read_steps(steps: Vec<StepText>, tensors: Vec<(String, Tensor)>) -> Result<Ve
             .ok_or_else(|| WireError::Mismatch(format!("the tensor `{full}` is not called STEP/NAME")))?;
         let name = TensorName::try_from(name.to_owned())
             .map_err(|why| WireError::Mismatch(format!("{why} (`{full}`)")))?;
+        // A step's tensor has one name alone, so that it is not there twice under two.
+        let due = format!("{step}/{name}");
+        if due != full {
+            return Err(WireError::Mismatch(format!("the tensor `{full}` is to be called `{due}`")));
+        }
         let none = || WireError::Mismatch(format!("`{full}` is of none of the answer's {count} steps"));
         answers.get_mut(step).ok_or_else(none)?.tensors.push((name, tensor));
     }

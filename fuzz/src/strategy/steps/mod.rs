@@ -5,4 +5,4 @@ mod plan;
 mod states;
 
 pub use fit::{Around, fit};
-pub use plan::{input, plan};
+pub use plan::{InputPlan, StepPlan, input, plan};

@@ -123,6 +123,12 @@ fn what_an_answer_cannot_mean_is_refused_with_the_place() {
     assert!(refused(two, &["output"]).ends_with("the tensor `output` is not called STEP/NAME"));
     assert!(refused(two, &["x/output"]).ends_with("the tensor `x/output` is not called STEP/NAME"));
     assert!(refused(two, &["2/output"]).ends_with("`2/output` is of none of the answer's 2 steps"));
+    // Under two names one tensor could be there twice.
+    for number in ["01", "+1"] {
+        let name = format!("{number}/output");
+        let due = format!("the tensor `{name}` is to be called `1/output`");
+        assert!(refused(two, &["1/output", &name]).ends_with(&due));
+    }
     assert!(refused(two, &["1/outptu"]).ends_with("no tensor is called `outptu` (`1/outptu`)"));
     let class = r#"{"answer":{"id":1,"steps":[{"error":{"class":"bad_luck","message":""}}]}}"#;
     assert!(refused(class, &[]).contains("unknown variant `bad_luck`, expected one of `one_value_per"));
