@@ -8,6 +8,7 @@ use bn_cases::format::{CaseSpec, Expectation, InputSpec, LayerSpec, Mode, ModelN
 
 mod fill;
 mod layer;
+pub mod python;
 mod request;
 mod step;
 

@@ -114,11 +114,18 @@ pub enum Command {
         after_long_help = format!("Libtorch is asked in the cases' own types, but for the cases of its declared deviations. What is needed of a\nconstant is the share of it that leaves no sound implementation failing; data that are made to need each are\namong the cases.\n\nExamples:\n  bncheck budgets\n  bncheck budgets --tier quick --cases 0\n\n{EXIT_CODES}")
     )]
     Budgets(BudgetsArgs),
-    /// Print cases with their tensors as JSON, one a line, for programs.
-    #[command(after_help = FILTER_HELP)]
+    /// Print cases with their tensors as JSON, one a line, for programs; or one as a Python script for PyTorch alone.
+    #[command(
+        after_help = FILTER_HELP,
+        after_long_help = format!("{FILTER_HELP}\n\nExamples:\n  bncheck export 'pitfalls/*' > cases.jsonl\n  bncheck export --python 'errors/no-graph-to-go-back[steps=train]' > case.py && python3 case.py\n  bncheck export --python random/s7/12\n  bncheck export --python mine/case --suites mine.yaml")
+    )]
     Export {
         /// Which cases; all when left out.
         filter: Vec<String>,
+        /// A Python script that needs PyTorch alone: it takes the steps of the one selected case, and says whether PyTorch
+        /// answers as expected.
+        #[arg(long)]
+        python: bool,
     },
     /// Keep what libtorch answers to the cases of the suites in a file, for machines without it (`run --oracle recorded`).
     #[command(

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use bn_api::wire::{WireError, WorkerError};
 use bn_cases::{FilterError, Problems};
 use bn_fuzz::hunt::StateError;
+use bn_fuzz::render::python::ScriptError;
 use bn_harness::audit::RecordingError;
 use bn_harness::journal::JournalError;
 use bn_harness::runner::Failed;
@@ -117,6 +118,22 @@ pub enum CliError {
         /// What may have been meant.
         guess: String,
     },
+    /// A script is of one case, and another number of them is selected.
+    #[error("a script is of one case, and {selected} are selected")]
+    #[diagnostic(help(
+        "name one by its id, as `bncheck list` prints it: `bncheck export --python '{example}'`; or one made by chance, by its \
+         seed and number: `bncheck export --python random/s7/12`"
+    ))]
+    NotOneCase {
+        /// How many.
+        selected: usize,
+        /// The id of one of them, or of any.
+        example: String,
+    },
+    /// A case cannot be written as a script.
+    #[error(transparent)]
+    #[diagnostic(help("`bncheck replay ID` says what bncheck knows of this case"))]
+    Script(#[from] ScriptError),
     /// Case files are wrong.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -352,6 +369,8 @@ impl CliError {
             | CliError::OtherHunt { .. }
             | CliError::Hunt(_)
             | CliError::NotPromoted { .. }
+            | CliError::NotOneCase { .. }
+            | CliError::Script(_)
             | CliError::SameName { .. }
             | CliError::Config(_)
             | CliError::ToTerminal { .. }
