@@ -21,6 +21,7 @@ use proptest::prelude::*;
 use data::FillPlan;
 use layer::LayerPlan;
 use model::{Model, ModelPlan};
+pub(crate) use number::short;
 pub use parts::{Choice, Parts};
 pub use shape::MAX_ELEMENTS;
 use shape::ShapePlan;
