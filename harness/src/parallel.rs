@@ -2,10 +2,15 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 
 /// How many pieces of each thread wait to be received at most: where they come faster than they are received, for long, the
 /// threads wait and memory does not grow.
 const WAITING: usize = 64;
+
+/// How long pieces gather before they are received: to wake the thread that receives them for each one would cost as much
+/// as a good part of a small piece does.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// Does pieces 0 to `count` of some work on up to `jobs` threads. `open` makes what a thread needs, `work` does a piece
 /// with it, and `receive` is called on this thread with each piece's number and what came of it.
@@ -94,8 +99,11 @@ fn pieces<L, T: Send, E: Send>(
             })
             .collect();
         drop(send);
-        for (index, piece) in done {
-            receive(index, piece);
+        while let Ok(first) = done.recv() {
+            for (index, piece) in std::iter::once(first).chain(done.try_iter()) {
+                receive(index, piece);
+            }
+            std::thread::sleep(GATHER);
         }
         threads
             .into_iter()
