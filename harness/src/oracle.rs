@@ -76,9 +76,12 @@ impl<'r> Expected<'r> {
         request: &'r Request,
     ) -> Result<Self, String> {
         let wide = request.widened();
+        // It answers while the arbiter does.
+        oracle.ask(&wide);
+        let arbitrated =
+            answers("arbiter", arbiter.respond(&wide), &wide).map(|exact| Arbitrated::of(&wide, exact));
         let answers = answers("oracle", oracle.respond(&wide), &wide)?;
-        let exact = self::answers("arbiter", arbiter.respond(&wide), &wide)?;
-        Ok(Self::tried(request, &wide, exact, &oracle.info().name, answers))
+        Ok(Self::tried(request, &wide, arbitrated?, &oracle.info().name, answers))
     }
 
     /// Asks the arbiter, and takes the oracle's answer from a recording. Where there is none in it, the arbiter is
@@ -96,7 +99,8 @@ impl<'r> Expected<'r> {
         match recording.answer(&wide, &exact) {
             Ok(recorded) => {
                 let answers = answers("oracle", recorded, &wide)?;
-                Ok(Self::tried(request, &wide, exact, &recording.provenance().oracle, answers))
+                let arbitrated = Arbitrated::of(&wide, exact);
+                Ok(Self::tried(request, &wide, arbitrated, &recording.provenance().oracle, answers))
             }
             Err(why) => Ok(Expected { unrecorded: Some(why), ..Self::new(request, exact, Vec::new()) }),
         }
@@ -106,13 +110,11 @@ impl<'r> Expected<'r> {
     fn tried(
         request: &'r Request,
         wide: &Request,
-        exact: Vec<StepAnswer>,
+        arbitrated: Arbitrated,
         oracle: &str,
         answers: Vec<StepAnswer>,
     ) -> Self {
-        // Without what sums lose one way budgets are narrower, and derived sooner. Few oracles need all that is allowed.
-        let by_chance = Constants { sum_drift: 0.0, ..Constants::DERIVED };
-        let narrower = CaseBudget::derive_with(wide, &exact, Accuracy::Folded, by_chance);
+        let Arbitrated { exact, narrower } = arbitrated;
         let doubts = if trial::is_beyond_doubt(&exact, &narrower, &answers) {
             Vec::new()
         } else {
@@ -149,6 +151,21 @@ impl<'r> Expected<'r> {
     pub fn budget_for(&self, accuracy: Accuracy) -> &CaseBudget {
         let derive = || CaseBudget::derive(self.request, &self.steps, accuracy);
         self.budgets[accuracy as usize].get_or_init(derive)
+    }
+}
+
+/// The arbiter's answers to a widened request, and budgets about them that an oracle is mostly within.
+struct Arbitrated {
+    exact: Vec<StepAnswer>,
+    narrower: CaseBudget,
+}
+
+impl Arbitrated {
+    fn of(wide: &Request, exact: Vec<StepAnswer>) -> Self {
+        // Without what sums lose one way budgets are narrower, and derived sooner. Few oracles need all that is allowed.
+        let by_chance = Constants { sum_drift: 0.0, ..Constants::DERIVED };
+        let narrower = CaseBudget::derive_with(wide, &exact, Accuracy::Folded, by_chance);
+        Arbitrated { exact, narrower }
     }
 }
 

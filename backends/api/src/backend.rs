@@ -34,6 +34,10 @@ pub trait Responder {
     /// Who it is.
     fn info(&self) -> &BackendInfo;
 
+    /// Begins to answer the request that [`respond`](Responder::respond) is called with next, where that can go on beside
+    /// other work: in a process of its own.
+    fn ask(&mut self, _request: &Request) {}
+
     /// Answers a request. What goes wrong is part of the answer.
     fn respond(&mut self, request: &Request) -> Response;
 

@@ -27,10 +27,19 @@ impl Clock {
 pub(super) struct Timed<'a> {
     /// Who it is.
     pub responder: &'a mut dyn Responder,
-    /// How long it has taken in all.
+    /// How long it was waited for in all.
     pub spent: Duration,
+    /// When it was asked.
+    pub asked: Option<Instant>,
     /// How much of that was its own arithmetic, as far as it says.
     pub own: Duration,
+}
+
+impl<'a> Timed<'a> {
+    /// Not asked yet.
+    pub fn new(responder: &'a mut dyn Responder) -> Self {
+        Timed { responder, spent: Duration::ZERO, asked: None, own: Duration::ZERO }
+    }
 }
 
 /// What of a time was a responder's own, in nanoseconds: what it says, or, where it says nothing, all of it.
@@ -46,12 +55,19 @@ impl Responder for Timed<'_> {
         self.responder.info()
     }
 
+    fn ask(&mut self, request: &Request) {
+        let since = Instant::now();
+        self.responder.ask(request);
+        self.asked = Some(since);
+        self.spent += since.elapsed();
+    }
+
     fn respond(&mut self, request: &Request) -> Response {
-        let asked = Instant::now();
+        let since = Instant::now();
         let response = self.responder.respond(request);
-        let spent = asked.elapsed();
-        self.spent += spent;
-        self.own += Duration::from_nanos(own(self.responder, spent.as_nanos() as u64));
+        self.spent += since.elapsed();
+        let whole = self.asked.take().unwrap_or(since).elapsed();
+        self.own += Duration::from_nanos(own(self.responder, whole.as_nanos() as u64));
         response
     }
 }

@@ -1,8 +1,8 @@
 //! One thread's work: a case is asked of everyone, and the answers are judged.
 
-use std::time::Duration;
+use std::time::Instant;
 
-use bn_api::{Request, Response, StepAnswer};
+use bn_api::{Request, Responder, Response, StepAnswer};
 use bn_cases::Case;
 
 use super::clock::{Clock, Timed, own};
@@ -45,6 +45,10 @@ impl Desk {
         let mut clock = Clock::start();
         let request = Request::from_case(case);
         stages.generate += clock.lap();
+        // They work while the answer is found that theirs are judged by.
+        let asked: Vec<Instant> =
+            self.lineup.backends.iter_mut().map(|backend| ask(backend.as_mut(), &request)).collect();
+        stages.pipe += clock.lap();
         let expected = self.expected(&request, stages, &mut clock);
         let doubts = expected.as_ref().map(|expected| doubts(expected, case)).unwrap_or_default();
         let names = step_names(case);
@@ -56,9 +60,9 @@ impl Desk {
             let response = backend.respond(&request);
             self.asked[number] = Some(index);
             let nanos = clock.lap();
-            let own = own(backend.as_ref(), nanos);
+            let own = own(backend.as_ref(), asked[number].elapsed().as_nanos() as u64);
             stages.backends += own;
-            stages.pipe += nanos - own;
+            stages.pipe += nanos.saturating_sub(own);
             let declared: Vec<(usize, &Deviation)> = deviations
                 .get(number)
                 .into_iter()
@@ -90,7 +94,7 @@ impl Desk {
                 budget_used: largest_budget(&verdict.steps),
                 steps: verdict.steps,
                 diagnosis: Vec::new(),
-                micros: nanos / 1000,
+                micros: nanos.max(own) / 1000,
             });
             needed.push(needed_here);
         }
@@ -117,11 +121,11 @@ impl Desk {
                 return expected;
             }
         };
-        let mut oracle = Timed { responder: oracle.as_mut(), spent: Duration::ZERO, own: Duration::ZERO };
+        let mut oracle = Timed::new(oracle.as_mut());
         let expected = Expected::ask(&mut oracle, arbiter, request);
         let (spent, own) = (oracle.spent.as_nanos() as u64, oracle.own.as_nanos() as u64);
         stages.oracle += own;
-        stages.pipe += spent - own;
+        stages.pipe += spent.saturating_sub(own);
         stages.arbiter += clock.lap().saturating_sub(spent);
         expected
     }
@@ -147,6 +151,13 @@ impl Desk {
         });
         wrong.collect()
     }
+}
+
+/// Lets a backend begin to answer, and says when it was asked.
+fn ask(backend: &mut dyn Responder, request: &Request) -> Instant {
+    let since = Instant::now();
+    backend.ask(request);
+    since
 }
 
 /// Why the case is judged by nobody: the first place where the oracle is in doubt, and how many more there are, or what

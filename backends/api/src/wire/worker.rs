@@ -58,6 +58,8 @@ pub struct Worker {
     hello: Hello,
     info: BackendInfo,
     process: Option<Process>,
+    /// Where it has been asked and its answer is still to come: the process, or why there is none.
+    asked: Option<Result<Process, Response>>,
     latest: u64,
     /// How long its layers took over each step of the latest answer, in nanoseconds.
     nanos: Vec<u64>,
@@ -77,7 +79,18 @@ impl Worker {
         let (process, hello) = greeted(&program, &limits)?;
         let (info, process) = (hello.info(), Some(process));
         let (nanos, not_started) = (Vec::new(), (0, String::new()));
-        Ok(Worker { program, limits, hello, info, process, latest: 0, nanos, answered: None, not_started })
+        Ok(Worker {
+            program,
+            limits,
+            hello,
+            info,
+            process,
+            asked: None,
+            latest: 0,
+            nanos,
+            answered: None,
+            not_started,
+        })
     }
 
     /// The worker under another name.
@@ -92,8 +105,24 @@ impl Worker {
         self.hello.absent.as_deref()
     }
 
+    /// A process that has been asked, or what is to be said where there is none.
+    fn begin(&mut self, request: &Request) -> Result<Process, Response> {
+        self.nanos.clear();
+        if let Some(reason) = self.hello.unsupported(request) {
+            return Err(Response::Unsupported { reason });
+        }
+        let process = match self.process.take() {
+            Some(process) => process,
+            None => {
+                self.started_again().map_err(|message| Response::Broken { how: Outcome::Error, message })?
+            }
+        };
+        self.latest += 1;
+        self.send(process, request).inspect_err(|_| self.answered = None)
+    }
+
     /// Asks the process; where it fails, the process is over, and this says how.
-    fn ask(&mut self, mut process: Process, request: &Request) -> Result<(Process, Response), Response> {
+    fn send(&self, mut process: Process, request: &Request) -> Result<Process, Response> {
         let frame = encode_request(self.latest, request)
             .map_err(|error| Response::Broken { how: Outcome::Error, message: error.to_string() })?;
         if let Some(said) = process.unasked() {
@@ -102,6 +131,11 @@ impl Worker {
         }
         let largest = largest_answer(request, frame.len());
         process.send(frame, largest);
+        Ok(process)
+    }
+
+    /// What the process answers; where it fails, it is over, and this says how.
+    fn receive(&mut self, mut process: Process) -> Result<(Process, Response), Response> {
         match process.receive(self.limits.answer, &self.limits.stop) {
             Ok(frame) => match answer(self.latest, &frame) {
                 Ok((response, nanos)) => {
@@ -186,20 +220,18 @@ impl Responder for Worker {
         self.process.as_ref()?.peak_memory()
     }
 
+    fn ask(&mut self, request: &Request) {
+        let asked = self.begin(request);
+        self.asked = Some(asked);
+    }
+
     fn respond(&mut self, request: &Request) -> Response {
-        self.nanos.clear();
-        if let Some(reason) = self.hello.unsupported(request) {
-            return Response::Unsupported { reason };
-        }
-        let process = match self.process.take() {
-            Some(process) => process,
-            None => match self.started_again() {
-                Ok(process) => process,
-                Err(message) => return Response::Broken { how: Outcome::Error, message },
-            },
+        let asked = self.asked.take().unwrap_or_else(|| self.begin(request));
+        let process = match asked {
+            Ok(process) => process,
+            Err(response) => return response,
         };
-        self.latest += 1;
-        match self.ask(process, request) {
+        match self.receive(process) {
             Ok((process, response)) => {
                 self.process = Some(process);
                 self.answered = Some(request.case.clone());
