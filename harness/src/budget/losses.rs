@@ -1,9 +1,13 @@
 //! What terms that follow each other lose together.
 
+use std::ops::Range;
+
 /// Terms that are added up in their order, on one grid after the other.
 pub(super) struct Walk<'t> {
     terms: &'t [f64],
-    /// The magnitudes of the terms before each, together.
+    /// The magnitude of the largest.
+    largest: f64,
+    /// The magnitudes of the terms before each, together; nothing as long as nobody asks.
     walked: Vec<f64>,
     /// What is lost of the terms before each: where halves are rounded up, and where they are rounded down.
     lost: Vec<[f64; 2]>,
@@ -13,24 +17,31 @@ pub(super) struct Walk<'t> {
 
 impl<'t> Walk<'t> {
     pub fn over(terms: &'t [f64]) -> Self {
-        let places = terms.len() + 1;
-        let mut walked = Vec::with_capacity(places);
+        let largest = terms.iter().fold(0.0, |largest, term| greater(term.abs(), largest));
+        let lost = vec![[0.0; 2]; terms.len() + 1];
+        Walk { terms, largest, walked: Vec::new(), lost, lower: Vec::new() }
+    }
+
+    /// Adds up the magnitudes.
+    fn walk(&mut self) {
         let mut sum = 0.0;
-        walked.push(sum);
-        walked.extend(terms.iter().map(|term| {
+        self.walked.reserve_exact(self.terms.len() + 1);
+        self.walked.push(sum);
+        self.walked.extend(self.terms.iter().map(|term| {
             sum += term.abs();
             sum
         }));
-        Walk { terms, walked, lost: vec![[0.0; 2]; places], lower: Vec::new() }
     }
 
     /// Rounds each term to a multiple of `grid`. Half way between two multiples it is the partial sum that decides, in
     /// step or not: up and down are two kinds of losses.
     pub fn round_to(&mut self, grid: f64) {
-        for (lost, term) in self.lost[1..].iter_mut().zip(self.terms) {
-            let multiple = term / grid;
-            let (up, down) = (floor(multiple + 0.5), -floor(0.5 - multiple));
-            *lost = [up * grid - term, down * grid - term];
+        if !self.round_to_nearest(grid) {
+            for (lost, term) in self.lost[1..].iter_mut().zip(self.terms) {
+                let multiple = term / grid;
+                let (up, down) = (floor(multiple + 0.5), -floor(0.5 - multiple));
+                *lost = [up * grid - term, down * grid - term];
+            }
         }
         let mut sum = [0.0_f64; 2];
         for lost in &mut self.lost[1..] {
@@ -39,9 +50,37 @@ impl<'t> Walk<'t> {
         }
     }
 
+    /// What is lost of each term by itself, in fewer operations: a nearest multiple is the same whether halves go up or
+    /// down, but for the halves. Says whether that is so of all of them: not where a number is too large to be rounded by
+    /// an addition, or so little below a half that half more is rounded to 1.
+    fn round_to_nearest(&mut self, grid: f64) -> bool {
+        /// To what is smaller by a factor of 3 it adds nothing but whole numbers.
+        const WHOLE: f64 = 1.5 * (1_u64 << 52) as f64;
+        let (half, inverse) = (0.5 * grid, grid.recip());
+        let is_power_of_two =
+            half.is_normal() && inverse.is_normal() && grid.to_bits().trailing_zeros() >= 52;
+        if !is_power_of_two || self.largest * inverse > WHOLE / 3.0 {
+            return false;
+        }
+        let below_half = half.next_down();
+        let mut halves_are_clear = true;
+        for (lost, term) in self.lost[1..].iter_mut().zip(self.terms) {
+            let nearest = (term * inverse + WHOLE) - WHOLE;
+            let left = nearest * grid - term;
+            halves_are_clear &= left.abs() != below_half;
+            let up = if left == -half { grid } else { 0.0 };
+            let down = if left == half { grid } else { 0.0 };
+            *lost = [left + up, left - down];
+        }
+        halves_are_clear
+    }
+
     /// The largest magnitude of the sum of the losses of any terms that follow each other and whose magnitudes are
     /// together no larger than `reach`; the larger one for two kinds of losses.
     pub fn largest_run(&mut self, reach: f64) -> f64 {
+        if self.walked.is_empty() {
+            self.walk();
+        }
         if self.walked.last().is_none_or(|all| *all <= reach) {
             return self.largest_run_of_all();
         }
@@ -55,17 +94,23 @@ impl<'t> Walk<'t> {
             upper: 0,
             of_upper: Extremes::of(self.lost[0]),
         };
-        for (number, term) in self.terms.iter().enumerate() {
-            let latest = number + 1;
-            window.push(latest);
-            // One step more: the term that crosses the end of the reach is rounded as well.
-            let (walked, magnitude) = (self.walked[latest], term.abs());
-            let mut first = window.first;
-            while first < latest && self.walked[first] + reach + magnitude < walked {
-                first += 1;
+        let route = Route { terms: self.terms, walked: &self.walked, reach };
+        for start in (1..self.lost.len()).step_by(STRETCH) {
+            let stretch = start..self.lost.len().min(start + STRETCH);
+            let places = self.lost[stretch.clone()].iter();
+            let added = places.fold(Extremes::NONE, |so_far, lost| so_far.and(Extremes::of(*lost)));
+            // Mostly none of a stretch is further than that from any that one of them may look back to.
+            if added.are_near(window.extremes().and(added), largest) {
+                window.push(added);
+                window.leave(route.first_after(window.first, stretch.clone()), stretch.end - 1);
+                continue;
             }
-            window.leave(first, latest);
-            largest = window.extremes().furthest_from(self.lost[latest], largest);
+            for latest in stretch {
+                let lost = self.lost[latest];
+                window.push(Extremes::of(lost));
+                window.leave(route.first_within(window.first, latest), latest);
+                largest = window.extremes().furthest_from(lost, largest);
+            }
         }
         largest[0].max(largest[1])
     }
@@ -79,6 +124,39 @@ impl<'t> Walk<'t> {
             largest = extremes.furthest_from(*lost, largest);
         }
         largest[0].max(largest[1])
+    }
+}
+
+/// How many places are looked at together.
+const STRETCH: usize = 8;
+
+/// How far it is from place to place.
+struct Route<'w> {
+    terms: &'w [f64],
+    walked: &'w [f64],
+    reach: f64,
+}
+
+impl Route<'_> {
+    /// The first place, from this one on, from which it is not too far to `latest`. One step more: the term that crosses
+    /// the end of the reach is rounded as well.
+    fn first_within(&self, mut first: usize, latest: usize) -> usize {
+        let (walked, magnitude) = (self.walked[latest], self.terms[latest - 1].abs());
+        while first < latest && self.walked[first] + self.reach + magnitude < walked {
+            first += 1;
+        }
+        first
+    }
+
+    /// The same once it was asked of each place of a stretch.
+    fn first_after(&self, before: usize, stretch: Range<usize>) -> usize {
+        let latest = stretch.end - 1;
+        let first = self.first_within(before, latest);
+        // From where it is not too far to the place before the last it is not to any earlier one, however sums are rounded.
+        if self.walked[first] + self.reach >= self.walked[latest - 1] {
+            return first;
+        }
+        stretch.fold(before, |first, latest| self.first_within(first, latest))
     }
 }
 
@@ -119,6 +197,15 @@ impl Extremes {
         }
     }
 
+    /// Whether none of these, nor any between them, is further from any of `others`; no where one is no number.
+    fn are_near(self, others: Self, far: [f64; 2]) -> bool {
+        let near = |kind: usize| {
+            self.greatest[kind] - others.least[kind] <= far[kind]
+                && others.greatest[kind] - self.least[kind] <= far[kind]
+        };
+        near(0) && near(1)
+    }
+
     /// How far these are from them at most, where that is more than `largest`.
     fn furthest_from(self, sums: [f64; 2], largest: [f64; 2]) -> [f64; 2] {
         let furthest = |kind: usize| {
@@ -152,9 +239,9 @@ struct Window<'w> {
 }
 
 impl Window<'_> {
-    /// Takes in the sum at the next place.
-    fn push(&mut self, place: usize) {
-        self.of_upper = self.of_upper.and(Extremes::of(self.lost[place]));
+    /// Takes in those of the next places.
+    fn push(&mut self, of_next: Extremes) {
+        self.of_upper = self.of_upper.and(of_next);
     }
 
     /// Lets those before `first` leave, which is no later than the latest.
@@ -185,9 +272,11 @@ mod tests {
     fn by_hand(walk: &Walk<'_>, reach: f64) -> f64 {
         let mut largest = 0.0_f64;
         let mut first = 0;
+        let mut walked = vec![0.0];
         for (number, term) in walk.terms.iter().enumerate() {
             let latest = number + 1;
-            while first < latest && walk.walked[first] + reach + term.abs() < walk.walked[latest] {
+            walked.push(walked[number] + term.abs());
+            while first < latest && walked[first] + reach + term.abs() < walked[latest] {
                 first += 1;
             }
             for other in &walk.lost[first..latest] {
@@ -206,15 +295,21 @@ mod tests {
             f64::from(state >> 8) / f64::from(1 << 24)
         };
         for length in [0, 1, 2, 3, 10, 100, 333] {
-            let terms: Vec<f64> = (0..length).map(|_| next() - 0.3).collect();
-            let mut walk = Walk::over(&terms);
-            for grid in [0.5, 0.0625, 1.0 / 1024.0] {
-                walk.round_to(grid);
-                for reach in [0.0, 0.3, 1.0, 7.0, 50.0, f64::INFINITY] {
-                    let run = walk.largest_run(reach);
-                    assert_eq!(run, by_hand(&walk, reach), "{length} terms, {grid}, {reach}");
+            let noise: Vec<f64> = (0..length).map(|_| next() - 0.3).collect();
+            let level = vec![0.3; length];
+            // Of terms so different in size sums of magnitudes are rounded.
+            let sizes: Vec<f64> =
+                (0..length).map(|k| next() * 2f64.powi([0, 0, -52, 3, -60][k % 5])).collect();
+            for terms in [noise, level, sizes] {
+                let mut walk = Walk::over(&terms);
+                for grid in [0.5, 0.0625, 1.0 / 1024.0] {
+                    walk.round_to(grid);
+                    for reach in [0.0, 0.3, 1.0, 7.0, 50.0, f64::INFINITY] {
+                        let run = walk.largest_run(reach);
+                        assert_eq!(run, by_hand(&walk, reach), "{length} terms, {grid}, {reach}");
+                    }
+                    assert_eq!(walk.largest_run_of_all(), by_hand(&walk, f64::INFINITY), "{length} terms");
                 }
-                assert_eq!(walk.largest_run_of_all(), by_hand(&walk, f64::INFINITY), "{length} terms");
             }
         }
     }
@@ -232,6 +327,42 @@ mod tests {
         };
         near([0.25, 0.25, 0.25, -0.1, -0.1, 0.0], single(0));
         near([-0.25, -0.25, -0.25, -0.1, -0.1, 0.0], single(1));
+    }
+
+    #[test]
+    fn what_is_lost_is_the_same_however_it_is_found() {
+        let numbers = [0.0, 0.5, 1.5, 2.5, 0.1, 0.3, 7.7, 1e9, 1e-300, f64::MIN_POSITIVE, 0.499_999_9];
+        let large = [3e15, 2_251_799_813_685_247.5, 2_251_799_813_685_248.5, 4_503_599_627_370_497.0, 1e300];
+        let near = |number: f64| [number, number.next_down(), number.next_up()];
+        let signed: Vec<f64> =
+            numbers.into_iter().flat_map(near).flat_map(|number| [number, -number]).collect();
+        let plain = |terms: &[f64], grid: f64| -> Vec<[f64; 2]> {
+            let single = |term: &f64| {
+                let multiple = term / grid;
+                [(multiple + 0.5).floor() * grid - term, -(0.5 - multiple).floor() * grid - term]
+            };
+            let mut sum = [0.0; 2];
+            let add = |lost: [f64; 2]| {
+                sum = [sum[0] + lost[0], sum[1] + lost[1]];
+                sum
+            };
+            [[0.0; 2]].into_iter().chain(terms.iter().map(single).map(add)).collect()
+        };
+        for grid in [1.0, 0.25, 1024.0, 2f64.powi(-60), 2f64.powi(-1020), f64::from_bits(1), 3.0] {
+            let scaled: Vec<f64> =
+                signed.iter().map(|number| number * grid).filter(|term| term.is_finite()).collect();
+            let one_by_one = signed.iter().chain(&scaled).chain(&large).map(std::slice::from_ref);
+            for terms in one_by_one.chain([&signed[..], &scaled[..]]) {
+                let mut walk = Walk::over(terms);
+                walk.round_to(grid);
+                let (lost, plain) = (&walk.lost, plain(terms, grid));
+                let same = |(one, other): (&f64, &f64)| one == other || (one.is_nan() && other.is_nan());
+                assert!(
+                    lost.as_flattened().iter().zip(plain.as_flattened()).all(same),
+                    "{terms:?} on {grid:e}"
+                );
+            }
+        }
     }
 
     #[test]
