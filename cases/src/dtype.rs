@@ -26,6 +26,7 @@ impl DType {
     pub const FLOATS: [DType; 4] = [DType::F16, DType::Bf16, DType::F32, DType::F64];
 
     /// Bytes of one element.
+    #[inline]
     pub const fn size(self) -> usize {
         match self {
             DType::F16 | DType::Bf16 => 2,
@@ -46,16 +47,19 @@ impl DType {
     }
 
     /// Whether this is a floating-point type.
+    #[inline]
     pub const fn is_float(self) -> bool {
         !matches!(self, DType::I64)
     }
 
     /// Whether this is one of the two 16-bit floating-point types.
+    #[inline]
     pub const fn is_half(self) -> bool {
         matches!(self, DType::F16 | DType::Bf16)
     }
 
     /// Bits of the significand, the hidden one included: `u = 2^-precision` is the unit roundoff.
+    #[inline]
     pub const fn precision(self) -> i32 {
         match self {
             DType::F16 => 11,
@@ -68,11 +72,13 @@ impl DType {
 
     /// The unit roundoff `u` of round-to-nearest (Higham 2002, §2.1): half the gap between 1 and the next
     /// number.
+    #[inline]
     pub const fn unit_roundoff(self) -> f64 {
         power_of_two(-self.precision())
     }
 
     /// The smallest positive subnormal number.
+    #[inline]
     pub const fn smallest_subnormal(self) -> f64 {
         match self {
             DType::F16 => power_of_two(-24),
@@ -84,6 +90,7 @@ impl DType {
     }
 
     /// The largest finite number.
+    #[inline]
     pub fn max_finite(self) -> f64 {
         match self {
             DType::F16 => f16::MAX.to_f64(),

@@ -5,6 +5,7 @@
 //! and whose tensors are those of the message, as raw bits. The worker speaks first: [`Hello`], once. Then each
 //! request on its standard input is answered by one answer on its standard output.
 
+mod canonical;
 mod container;
 mod frame;
 mod hello;

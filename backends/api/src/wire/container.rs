@@ -8,10 +8,10 @@ use serde::de::{self, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::MAX_FRAME_BYTES;
+use super::{MAX_FRAME_BYTES, canonical};
 
 /// The entry of the header that is no tensor.
-const METADATA: &str = "__metadata__";
+pub(super) const METADATA: &str = "__metadata__";
 
 /// The longest header that is read, in bytes: that of safetensors.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
@@ -134,7 +134,12 @@ pub(super) fn unpack(frame: &[u8]) -> Result<Unpacked, ContainerError> {
     let no_header = || ContainerError::Header { header: claim, frame: frame.len() };
     let fits = |length: &usize| claim <= MAX_HEADER_BYTES && *length <= frame.len().saturating_sub(8);
     let length = usize::try_from(claim).ok().filter(fits).ok_or_else(no_header)?;
-    let header: Header = serde_json::from_slice(&frame[8..8 + length])?;
+    let header = &frame[8..8 + length];
+    let canonical = canonical::read(header).and_then(|mut header| {
+        let ordered = put_in_order(&mut header.entries);
+        ordered.ok().map(|()| header)
+    });
+    let header: Header = canonical.map_or_else(|| serde_json::from_slice(header), Ok)?;
     let data = &frame[8 + length..];
     let mut due = 0;
     let mut tensors = Vec::with_capacity(header.entries.len());
@@ -158,9 +163,9 @@ pub(super) fn unpack(frame: &[u8]) -> Result<Unpacked, ContainerError> {
 }
 
 /// The types that safetensors has of ours, by its names.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-enum Named {
+pub(super) enum Named {
     F16,
     Bf16,
     F32,
@@ -190,12 +195,12 @@ fn safetensors_name(dtype: DType) -> &'static str {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
-    dtype: Named,
-    shape: Vec<usize>,
-    data_offsets: (u64, u64),
+pub(super) struct Entry {
+    pub dtype: Named,
+    pub shape: Vec<usize>,
+    pub data_offsets: (u64, u64),
 }
 
 #[derive(Deserialize)]
@@ -204,9 +209,24 @@ struct Metadata {
 }
 
 /// The header, its tensors in the order in which their bytes lie.
-struct Header {
-    message: String,
-    entries: Vec<(String, Entry)>,
+#[derive(Debug, PartialEq)]
+pub(super) struct Header {
+    pub message: String,
+    pub entries: Vec<(String, Entry)>,
+}
+
+/// The order of the keys of an object may be lost; that of the bytes is what counts.
+///
+/// # Errors
+/// The name of a tensor that stands there twice.
+pub(super) fn put_in_order(entries: &mut [(String, Entry)]) -> Result<(), String> {
+    let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(pair[0].to_owned());
+    }
+    entries.sort_by_key(|(_, entry)| entry.data_offsets);
+    Ok(())
 }
 
 impl<'de> Deserialize<'de> for Header {
@@ -235,14 +255,8 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 return Err(twice(METADATA));
             }
         }
-        let mut names: Vec<&str> = entries.iter().map(|(name, _)| name.as_str()).collect();
-        names.sort_unstable();
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(twice(pair[0]));
-        }
+        put_in_order(&mut entries).map_err(|name| twice(&name))?;
         let message = message.ok_or_else(|| de::Error::missing_field(METADATA))?;
-        // The order of the keys of an object may be lost; that of the bytes is what counts.
-        entries.sort_by_key(|(_, entry)| entry.data_offsets);
         Ok(Header { message, entries })
     }
 }

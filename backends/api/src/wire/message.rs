@@ -1,6 +1,6 @@
 //! The messages, and how their tensors go along.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 
 use bn_cases::case::{self, Modes};
 use bn_cases::{DType, Tensor, TensorName};
@@ -329,7 +329,7 @@ impl ActionText {
 
 impl RequestText {
     fn read(self, tensors: Vec<(String, Tensor)>) -> Result<Message, WireError> {
-        let mut tensors = Tensors { by_name: tensors.into_iter().collect(), missing: None };
+        let mut tensors = Tensors { left: tensors.into(), missing: None };
         let layers = self.layers.into_iter().map(|layer| layer.read(&mut tensors));
         let layers = layers.collect::<Result<_, _>>()?;
         let actions = self.steps.iter().map(|step| step.action.map(&mut |name| tensors.take_or_note(name)));
@@ -344,21 +344,26 @@ impl RequestText {
     }
 }
 
-/// The tensors of a frame, each of which is spoken of once.
+/// The tensors of a frame, each of which is spoken of once, mostly in the order in which they are there.
 struct Tensors {
-    by_name: HashMap<String, Tensor>,
+    left: VecDeque<(String, Tensor)>,
     /// One that is spoken of and not there.
     missing: Option<String>,
 }
 
 impl Tensors {
-    fn take(&mut self, name: &str) -> Result<Tensor, WireError> {
-        self.by_name.remove(name).ok_or_else(|| no_tensor(name))
+    fn find(&mut self, name: &str) -> Option<Tensor> {
+        let place = self.left.iter().position(|(known, _)| known == name)?;
+        self.left.remove(place).map(|(_, tensor)| tensor)
     }
 
-    fn take_or_note(&mut self, name: &String) -> Tensor {
-        self.by_name.remove(name).unwrap_or_else(|| {
-            self.missing.get_or_insert_with(|| name.clone());
+    fn take(&mut self, name: &str) -> Result<Tensor, WireError> {
+        self.find(name).ok_or_else(|| no_tensor(name))
+    }
+
+    fn take_or_note(&mut self, name: &str) -> Tensor {
+        self.find(name).unwrap_or_else(|| {
+            self.missing.get_or_insert_with(|| name.to_owned());
             Tensor::full(DType::F32, &[0], 0.0)
         })
     }
