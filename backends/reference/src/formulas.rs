@@ -6,7 +6,7 @@
 
 #![allow(clippy::needless_pass_by_value, reason = "a view is a reference already")]
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, NdFloat};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, NdFloat, Zip};
 
 /// A count or a configured number in the type of the computation.
 ///
@@ -21,9 +21,13 @@ fn count<A: NdFloat>(x: ArrayView2<'_, A>) -> A {
     number(x.ncols() as f64)
 }
 
-/// A vector with one entry a channel, repeated along each channel's values.
-fn along<A: NdFloat>(per_channel: ArrayView1<'_, A>) -> ArrayView2<'_, A> {
-    per_channel.insert_axis(Axis(1))
+/// Every value of each channel, made into another as `of_channel` says for the channel of this number.
+fn each<A: NdFloat, F: Fn(A) -> A>(x: ArrayView2<'_, A>, of_channel: impl Fn(usize) -> F) -> Array2<A> {
+    let mut made = x.to_owned();
+    for (channel, mut values) in made.outer_iter_mut().enumerate() {
+        values.mapv_inplace(of_channel(channel));
+    }
+    made
 }
 
 /// μ = 1/n Σ x. Algorithm 1, line 1.
@@ -33,8 +37,11 @@ pub fn batch_mean<A: NdFloat>(x: ArrayView2<'_, A>) -> Array1<A> {
 
 /// σ² = 1/n Σ (x - μ)²: biased, and in two passes. Algorithm 1, line 2.
 pub fn batch_variance<A: NdFloat>(x: ArrayView2<'_, A>, mean: ArrayView1<'_, A>) -> Array1<A> {
-    let deviation = &x - &along(mean);
-    (&deviation * &deviation).sum_axis(Axis(1)) / count(x)
+    let squares = each(x, |channel| {
+        let mean = mean[channel];
+        move |x| (x - mean) * (x - mean)
+    });
+    squares.sum_axis(Axis(1)) / count(x)
 }
 
 /// 1 / √(σ² + ε).
@@ -48,7 +55,10 @@ pub fn normalise<A: NdFloat>(
     mean: ArrayView1<'_, A>,
     inverse_std: ArrayView1<'_, A>,
 ) -> Array2<A> {
-    (&x - &along(mean)) * along(inverse_std)
+    each(x, |channel| {
+        let (mean, inverse_std) = (mean[channel], inverse_std[channel]);
+        move |x| (x - mean) * inverse_std
+    })
 }
 
 /// y = γ x̂ + β. Algorithm 1, line 4.
@@ -57,7 +67,10 @@ pub fn scale_and_shift<A: NdFloat>(
     gamma: ArrayView1<'_, A>,
     beta: ArrayView1<'_, A>,
 ) -> Array2<A> {
-    &xhat * &along(gamma) + along(beta)
+    each(xhat, |channel| {
+        let (gamma, beta) = (gamma[channel], beta[channel]);
+        move |xhat| xhat * gamma + beta
+    })
 }
 
 /// n/(n-1) σ²: the unbiased variance, which PyTorch's running variance averages (Bessel's correction; the
@@ -97,8 +110,15 @@ pub fn grad_input_batch_stats<A: NdFloat>(
     let n = count(dy);
     let mean_dy = grad_bias(dy) / n;
     let mean_dy_xhat = grad_weight(dy, xhat) / n;
-    let centred = &dy - &along(mean_dy.view()) - &xhat * &along(mean_dy_xhat.view());
-    centred * along((&gamma * &inverse_std).view())
+    let mut gradient = dy.to_owned();
+    for (channel, values) in gradient.outer_iter_mut().enumerate() {
+        let (mean_dy, mean_dy_xhat) = (mean_dy[channel], mean_dy_xhat[channel]);
+        let scale = gamma[channel] * inverse_std[channel];
+        Zip::from(values)
+            .and(xhat.row(channel))
+            .for_each(|dy, xhat| *dy = (*dy - mean_dy - *xhat * mean_dy_xhat) * scale);
+    }
+    gradient
 }
 
 /// ∂l/∂x where mean and variance are constants: γ / √(σ² + ε) · dy.
@@ -107,7 +127,10 @@ pub fn grad_input_running_stats<A: NdFloat>(
     gamma: ArrayView1<'_, A>,
     inverse_std: ArrayView1<'_, A>,
 ) -> Array2<A> {
-    &dy * &along((&gamma * &inverse_std).view())
+    each(dy, |channel| {
+        let scale = gamma[channel] * inverse_std[channel];
+        move |dy| dy * scale
+    })
 }
 
 #[cfg(test)]
