@@ -11,6 +11,7 @@ use std::fmt::{self, Display};
 
 use bn_api::{Action, BackendInfo, Observable, Request, Setting, StepAnswer, Tensor, TensorName};
 use bn_cases::case::{Published, PublishedAnswer, is_within};
+use bn_cases::is_same_path;
 
 use crate::budget::TensorBudget;
 use crate::judge::{is_of_the_step, judges_any, passes};
@@ -90,7 +91,7 @@ struct Shown<'e> {
 type Incoming<'e> = Vec<(&'e str, &'e Tensor)>;
 
 fn into_layer<'e>(incoming: &Incoming<'e>, layer: &str) -> Option<&'e Tensor> {
-    incoming.iter().find(|(path, _)| *path == layer).map(|(_, tensor)| *tensor)
+    incoming.iter().find(|(path, _)| is_same_path(path, layer)).map(|(_, tensor)| *tensor)
 }
 
 /// Why a backend has no gradients, where it says that none can be seen of it.
@@ -443,7 +444,7 @@ impl<'r, 'p> Reader<'r, 'p> {
             .layers
             .iter()
             .zip(&self.moves)
-            .any(|(layer, moves)| layer.path == name.layer && *moves);
+            .any(|(layer, moves)| *moves && is_same_path(&layer.path, &name.layer));
         let is_forward = matches!(&self.request.actions[step - 1], Action::Forward { .. });
         let statistic = matches!(name.tensor, Observable::RunningMean | Observable::RunningVar);
         let failed = self.expected.steps[step].error.is_some();
