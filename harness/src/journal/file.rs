@@ -4,9 +4,9 @@
 //! a process that is killed leaves at most half of its last one, a machine without power perhaps a stretch of zeros. The
 //! first line says which run it is.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -176,12 +176,35 @@ impl Journal for FileJournal {
     }
 }
 
-/// Where the text of each entry begins in the file, eight bytes a case: it ends with its line. They are kept in pieces, so
+/// Where the text of each entry begins in the file, four bytes a case: it ends with its line. They are kept in pieces, so
 /// that more of them never move those that there are.
 #[derive(Debug, Default)]
 struct Places {
-    pieces: Vec<Vec<Option<NonZeroU64>>>,
+    pieces: Vec<Piece>,
+    /// Those that are too far from the others of their piece, as an entry that was replaced late in a run.
+    far: BTreeMap<usize, u64>,
     count: usize,
+}
+
+/// The places of entries that follow each other.
+#[derive(Debug, Default)]
+struct Piece {
+    /// The one that came first.
+    first: u64,
+    /// How much further on each begins, and [`Piece::MIDDLE`] more; [`Piece::NONE`] and [`Piece::FAR`] where that says nothing.
+    steps: Vec<u32>,
+}
+
+impl Piece {
+    const NONE: u32 = 0;
+    const MIDDLE: u64 = 1 << 31;
+    const FAR: u32 = u32::MAX;
+
+    /// How a place is kept here.
+    fn step_to(&self, place: u64) -> u32 {
+        let step = (place + Self::MIDDLE).checked_sub(self.first).and_then(|step| u32::try_from(step).ok());
+        step.filter(|step| *step != Self::NONE).unwrap_or(Self::FAR)
+    }
 }
 
 impl Places {
@@ -189,22 +212,32 @@ impl Places {
     const PIECE: usize = 4096;
 
     fn keep(&mut self, index: usize, offset: u64) {
-        let (piece, index) = (index / Self::PIECE, index % Self::PIECE);
+        let (piece, within) = (index / Self::PIECE, index % Self::PIECE);
         if self.pieces.len() <= piece {
-            self.pieces.resize(piece + 1, Vec::new());
+            self.pieces.resize_with(piece + 1, Piece::default);
         }
         let piece = &mut self.pieces[piece];
-        if piece.len() <= index {
-            piece.resize(index + 1, None);
+        if piece.steps.is_empty() {
+            piece.first = offset;
         }
-        // Before every entry there is the line that says which run it is: none begins at 0.
-        let before = std::mem::replace(&mut piece[index], NonZeroU64::new(offset));
-        self.count += usize::from(before.is_none());
+        if piece.steps.len() <= within {
+            piece.steps.resize(within + 1, Piece::NONE);
+        }
+        let step = piece.step_to(offset);
+        let before = std::mem::replace(&mut piece.steps[within], step);
+        self.count += usize::from(before == Piece::NONE);
+        if step == Piece::FAR {
+            self.far.insert(index, offset);
+        }
     }
 
     fn of(&self, index: usize) -> Option<u64> {
-        let place = self.pieces.get(index / Self::PIECE)?.get(index % Self::PIECE)?;
-        place.map(NonZeroU64::get)
+        let piece = self.pieces.get(index / Self::PIECE)?;
+        match *piece.steps.get(index % Self::PIECE)? {
+            Piece::NONE => None,
+            Piece::FAR => self.far.get(&index).copied(),
+            step => Some(piece.first + u64::from(step) - Piece::MIDDLE),
+        }
     }
 }
 
@@ -344,6 +377,29 @@ mod tests {
             assert_eq!(again.get(7).expect("read"), Some("seven".into()), "cut at {cut}");
             assert_eq!(again.len(), journal.len());
         }
+    }
+
+    #[test]
+    fn places_are_kept_however_far_apart_they_are() {
+        let mut places = Places::default();
+        let far = [
+            5_u64 << 33,
+            (5 << 33) - Piece::MIDDLE + 1,
+            70,
+            (5 << 33) + Piece::MIDDLE - 2,
+            1 << 60,
+            u64::MAX >> 1,
+        ];
+        let indices = [9, 3, 4095, 0, 10, 5000];
+        for again in [0, 1] {
+            for (index, place) in indices.into_iter().zip(far.into_iter().cycle().skip(again)) {
+                places.keep(index, place);
+                assert_eq!(places.of(index), Some(place), "{index}");
+            }
+        }
+        let kept: Vec<_> = indices.iter().map(|index| places.of(*index)).collect();
+        assert_eq!(kept, far.into_iter().cycle().skip(1).take(6).map(Some).collect::<Vec<_>>());
+        assert_eq!((places.of(1), places.of(5001), places.of(99_999), places.count), (None, None, None, 6));
     }
 
     #[test]
