@@ -3,9 +3,9 @@
 use bn_api::{DType, Observable, Slot, Tensor};
 use bn_cases::case::LayerMode;
 
-use super::arithmetic::{Bounded, stored_as_infinite, times};
+use super::arithmetic::{Bounded, magnitudes, stored_as_infinite, times};
 use super::constants::Constants;
-use super::forward::Pass;
+use super::forward::{Pass, of_channel};
 use super::state::{Accumulated, State, View};
 
 /// Sums over one channel.
@@ -116,10 +116,10 @@ fn sums(pass: &Pass, dy: &[Bounded], channel: usize) -> Sums {
     let sum = |terms: Vec<Bounded>| {
         let values: Vec<f64> = terms.iter().map(|term| term.value).collect();
         let sum = values.iter().sum::<f64>();
-        let magnitudes = values.iter().map(|value| value.abs()).sum::<f64>();
+        let magnitudes = magnitudes(&values);
         let passed_on = terms.iter().map(|term| term.error).sum::<f64>();
         let finite = values.iter().all(|value| value.is_finite());
-        let error = pass.arithmetic.sum(&values) * magnitudes + passed_on;
+        let error = pass.arithmetic.sum(&values, magnitudes) * magnitudes + passed_on;
         if finite && pass.arithmetic.overflows(magnitudes) {
             return Bounded { value: sum, error: f64::INFINITY };
         }
@@ -132,8 +132,8 @@ fn sums(pass: &Pass, dy: &[Bounded], channel: usize) -> Sums {
         Bounded::made_of(&[dy, xhat], dy.value * xhat.value, error + pass.arithmetic.tiny)
     };
     Sums {
-        dy: sum(pass.layout.indices(channel).map(|index| dy[index]).collect()),
-        dy_xhat: sum(pass.layout.indices(channel).map(product).collect()),
+        dy: sum(of_channel(pass.layout, channel, |index| dy[index])),
+        dy_xhat: sum(of_channel(pass.layout, channel, product)),
     }
 }
 

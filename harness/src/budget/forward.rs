@@ -2,7 +2,7 @@
 
 use bn_api::{Channels, DType, Observable, Slot, Wanted};
 
-use super::arithmetic::{Arithmetic, Bounded, stored_as_infinite, times};
+use super::arithmetic::{Arithmetic, Bounded, magnitudes, stored_as_infinite, times};
 use super::state::{PerChannel, State, View};
 
 /// What a layer runs on: the input of the model, or the output of the layer before.
@@ -313,7 +313,8 @@ impl Channel {
         channel: usize,
     ) -> Self {
         let n = layout.values as f64;
-        let terms: Vec<f64> = layout.indices(channel).map(|index| values[index]).collect();
+        let terms = of_channel(layout, channel, |index| values[index]);
+        let magnitudes = magnitudes(&terms);
         let mean_about = |centre: f64| terms.iter().map(|x| x - centre).sum::<f64>() / n;
         let rounded = mean_about(0.0);
         let left = mean_about(rounded);
@@ -322,9 +323,9 @@ impl Channel {
         let left = mean_about(mean);
         let var = squares.iter().sum::<f64>() / n - left * left;
         let var = if var < 0.0 { 0.0 } else { var };
-        let sums_exactly = arithmetic.sums_exactly(&terms);
+        let sums_exactly = arithmetic.sums_exactly(&terms, magnitudes);
         let exact = sums_exactly && arithmetic.means_exactly(&terms, mean);
-        let (drift_of_mean, drift_of_variance) = arithmetic.welford(&terms, mean, var);
+        let (drift_of_mean, drift_of_variance) = arithmetic.welford(&terms, magnitudes, mean, var);
         // The mean of |x| is at most the root of the mean of x².
         let magnitude = mean.hypot(var.sqrt());
         let tiny = arithmetic.tiny * n.sqrt();
@@ -333,13 +334,13 @@ impl Channel {
         let (off, off_on_the_way) = if exact {
             (0.0, arithmetic.u * mean.abs())
         } else {
-            let off = arithmetic.mean(&terms, sums_exactly, drift_of_mean) * magnitude + tiny;
+            let off = arithmetic.mean(&terms, magnitudes, sums_exactly, drift_of_mean) * magnitude + tiny;
             (off, off)
         };
         // Two passes about a mean that is off by δ give var + δ²; the sum itself adds its own error. Deviations from
         // means on the way are each off by as much as those means are (Chan, Golub, LeVeque 1983). Where squares are
         // added up exactly, a variance that is kept up to date adds up other terms.
-        let growth = arithmetic.sum(&squares).max(arithmetic.random(terms.len()));
+        let growth = arithmetic.sum(&squares, self::magnitudes(&squares)).max(arithmetic.random(terms.len()));
         let var_error = 2.0 * growth * var + 2.0 * off_on_the_way * var.sqrt() + off * off + tiny;
         let drift = drift_of_variance + arithmetic.random(terms.len()) * var;
         let var_error = var_error.max(drift);
@@ -393,6 +394,14 @@ impl Channel {
             may_overflow: invstd.is_finite() && invstd > arithmetic.largest_statistic,
         }
     }
+}
+
+/// What there is of each value of a channel, by its index.
+pub(crate) fn of_channel<T>(layout: Channels, channel: usize, of: impl Fn(usize) -> T) -> Vec<T> {
+    // How many indices there are the iterator does not know.
+    let mut all = Vec::with_capacity(layout.values);
+    layout.indices(channel).for_each(|index| all.push(of(index)));
+    all
 }
 
 /// By what share 1/√(var + eps) is off where var + eps may be off by `error`, and no variance is below 0. To first order
