@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use bn_fuzz::targets::{TARGETS, Target};
+use bn_ptx::Module;
 
 /// The largest input that is committed, and the largest corpus, in bytes.
 const LARGEST: u64 = 4096;
@@ -112,4 +113,20 @@ fn an_input_that_cannot_be_read_is_left_out() {
     std::fs::write(folder.join("input"), b"x").expect("a file");
     let read: Vec<Vec<u8>> = inputs(&folder).into_iter().map(|(_, bytes)| bytes).collect();
     assert_eq!(read, [b"x"]);
+}
+
+#[test]
+fn most_kernels_of_the_corpus_are_executed() {
+    let texts = inputs(&folder(named("ptx")));
+    let parsed =
+        texts.iter().filter(|(_, text)| Module::parse(&String::from_utf8_lossy(text)).is_ok()).count();
+    assert!(parsed * 10 >= texts.len() * 9, "{parsed} of {} texts are PTX", texts.len());
+}
+
+#[test]
+fn most_case_files_of_the_corpus_are_read() {
+    let texts = inputs(&folder(named("suite")));
+    let read = |text: &[u8]| bn_cases::load_str("corpus.yaml", &String::from_utf8_lossy(text)).is_ok();
+    let read = texts.iter().filter(|(_, text)| read(text)).count();
+    assert!(read * 3 >= texts.len() * 2, "{read} of {} files are read", texts.len());
 }
