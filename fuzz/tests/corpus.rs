@@ -40,9 +40,8 @@ fn replay(target: &Target) {
     assert!(!inputs.is_empty(), "the corpus {} has no input", folder(target).display());
     for (file, bytes) in inputs {
         let run = target.run;
-        if std::panic::catch_unwind(move || run(&bytes)).is_err() {
-            panic!("the target {} fails on {}", target.name, file.display());
-        }
+        let outcome = std::panic::catch_unwind(move || run(&bytes));
+        assert!(outcome.is_ok(), "the target {} fails on {}", target.name, file.display());
     }
 }
 

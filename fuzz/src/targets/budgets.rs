@@ -169,7 +169,7 @@ fn request(bytes: &mut Bytes<'_>) -> Request {
     let at = String::new;
     let mode = |trains: bool| if trains { Action::Train { at: at() } } else { Action::Eval { at: at() } };
     let mut actions = vec![mode(bytes.below(2) == 0)];
-    for _ in 0..1 + bytes.below(2) {
+    for _ in 0..=bytes.below(2) {
         let tensor = bytes.tensor(dtype, &shape);
         let input = Input { tensor, dtype, layout: Layout::Contiguous, requires_grad: true };
         actions.push(Action::Forward { at: at(), input, no_grad: false });
