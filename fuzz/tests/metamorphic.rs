@@ -198,7 +198,8 @@ const FROM: [u64; 2] = [0, 1_000_000];
 /// How many cases are looked at from either.
 const LOOKED_AT: u64 = 60;
 
-/// The first of some cases, counted from 0, in which a property does not hold of a backend; nothing where it always does.
+/// The first of some cases, counted from 0, in which a property does not hold of a backend; nothing where it always
+/// does.
 fn first_of(
     property: &str,
     from: u64,
@@ -219,8 +220,8 @@ fn first_of(
     first
 }
 
-/// For each property a fault of the catalogue that it sees in an earlier case than the differential one does, from two seeds
-/// on, in millions.
+/// For each property a fault of the catalogue that it sees in an earlier case than the differential one does, from
+/// two seeds on, in millions.
 const FIRST_BY_PROPERTY: &[(&str, &str, [u64; 2])] = &[
     ("split-channels", "single-channel-squeezed", [1, 7]),
     ("scaled-channels", "eps-has-a-minimum", [0, 5]),

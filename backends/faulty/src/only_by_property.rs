@@ -1,5 +1,5 @@
-//! Mistakes that hardly any case shows alone: what is asked first is answered well, within every budget. They show when a
-//! request is followed by another one that looks alike, or by itself.
+//! Mistakes that hardly any case shows alone: what is asked first is answered well, within every budget. They show
+//! when a request is followed by another one that looks alike, or by itself.
 //!
 //! What these keep from call to call is the thread's own, so that tests side by side do not disturb each other.
 

@@ -6,8 +6,8 @@ use super::ask::{End, answers, said};
 use super::compare::{Allowed, Relation, compare, same_bits};
 use super::{Asked, Broken, Held, Property, THREADS};
 
-/// The same request twice gives the same bits. What a backend keeps from one request to the next, or an order of sums that
-/// changes from call to call, stays within every budget and shows here.
+/// The same request twice gives the same bits. What a backend keeps from one request to the next, or an order of sums
+/// that changes from call to call, stays within every budget and shows here.
 pub struct Twice;
 
 impl Property for Twice {
@@ -55,8 +55,8 @@ fn with_other_threads(asked: &mut Asked<'_>) -> Result<usize, End> {
     Ok(same + near)
 }
 
-/// The first step at which threads may share a channel, and from which on its sums may be in another order; all later ones
-/// may have been reached by them.
+/// The first step at which threads may share a channel, and from which on its sums may be in another order; all later
+/// ones may have been reached by them.
 fn first_shared_channel(request: &Request) -> usize {
     let apart = |tensor: &Tensor, layout: Layout| {
         let places = tensor.shape().get(2..).map_or(1, |places| places.iter().product::<usize>());

@@ -65,8 +65,8 @@ pub(super) fn answers(responder: &mut dyn Responder, request: &Request) -> Resul
     }
 }
 
-/// The budgets of the answers to a request, derived when they are first needed: mostly they are not, as answers that are
-/// closer than the budget of one of them are close enough.
+/// The budgets of the answers to a request, derived when they are first needed: mostly they are not, as answers that
+/// are closer than the budget of one of them are close enough.
 pub(super) struct Derived<'r> {
     request: &'r Request,
     accuracy: Accuracy,

@@ -22,7 +22,8 @@ pub(super) trait Relation {
         None
     }
 
-    /// The factor, and what is added, that make an element of the original's tensor out of one of the changed, by channel.
+    /// The factor, and what is added, that make an element of the original's tensor out of one of the changed, by
+    /// channel.
     fn back(&self, _name: &TensorName, _channel: usize) -> (f64, f64) {
         (1.0, 0.0)
     }
@@ -35,8 +36,8 @@ pub(super) fn anew(asked: &mut Asked<'_>, changed: &Request, relation: &impl Rel
     compare(asked, changed, &answers, Allowed::Derived(&derived), relation)
 }
 
-/// The same with a request whose exact answers are those of the original, as are the terms of its sums: so are then the
-/// budgets.
+/// The same with a request whose exact answers are those of the original, as are the terms of its sums: so are then
+/// the budgets.
 pub(super) fn anew_alike(
     asked: &mut Asked<'_>,
     changed: &Request,
@@ -199,8 +200,8 @@ impl Pair<'_> {
 
 /// Whether two answers are both sound that may be this far apart.
 ///
-/// Neither bound is infinite, so that what is no number is none in either, and the same; where one is infinite and the other
-/// is not, the other must be near enough to where the type ends.
+/// Neither bound is infinite, so that what is no number is none in either, and the same; where one is infinite and
+/// the other is not, the other must be near enough to where the type ends.
 fn may_both_be(dtype: DType, one: f64, other: f64, within: f64) -> bool {
     if one.is_finite() && other.is_finite() {
         return (one - other).abs() <= within * (1.0 + OWN);

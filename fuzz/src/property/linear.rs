@@ -8,9 +8,9 @@ use super::own::{Answered, Material};
 use super::rewrite::{Rewrite, rewritten};
 use super::{Asked, Broken, Held, Property};
 
-/// The gradients are linear in that of the output: with every other element of it, and with those between times -2, they add
-/// up to what they are with all, G(dy) = G(dy₁) - G(-2·dy₂)/2, within b + b₁ + b₂/2 where b are the budgets of the three. Parts
-/// of this kind are exact in every type.
+/// The gradients are linear in that of the output: with every other element of it, and with those between times -2,
+/// they add up to what they are with all, G(dy) = G(dy₁) - G(-2·dy₂)/2, within b + b₁ + b₂/2 where b are the budgets
+/// of the three. Parts of this kind are exact in every type.
 ///
 /// That goes for all backwards up to the first step of an optimizer, after which everything depends on them.
 pub struct LinearGradient;
@@ -144,8 +144,8 @@ struct Half {
 
 impl Rewrite for Half {
     fn grad(&self, _: usize, grad: &Tensor, layout: Layout) -> (Tensor, Layout) {
-        // Neighbours along the batch, the channels and the places are of different parts; where one sample stands for all
-        // of them, along the batch they are not.
+        // Neighbours along the batch, the channels and the places are of different parts; where one sample stands for
+        // all of them, along the batch they are not.
         let channels = grad.channels();
         let sample = grad.shape().iter().skip(1).product::<usize>().max(1);
         let places = (sample / channels.count.max(1)).max(1);

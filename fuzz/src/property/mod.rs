@@ -1,10 +1,11 @@
 //! What must hold of every case.
 //!
-//! A [`Property`] looks at a backend's answers to one request, may ask the backend something else that follows from it, and
-//! says whether what must hold does. [`Differential`] is the one that needs an oracle. All others are *metamorphic*: they
-//! compare answers of the same backend, to the request and to a change of it whose answer is known once that to the
-//! request is, and need none. Two answers of a sound implementation, each within its budget of the exact one, are no
-//! further apart than both budgets together; nothing else is tolerated. `docs/properties.md` has a table of them.
+//! A [`Property`] looks at a backend's answers to one request, may ask the backend something else that follows from
+//! it, and says whether what must hold does. [`Differential`] is the one that needs an oracle. All others are
+//! *metamorphic*: they compare answers of the same backend, to the request and to a change of it whose answer is
+//! known once that to the request is, and need none. Two answers of a sound implementation, each within its budget of
+//! the exact one, are no further apart than both budgets together; nothing else is tolerated. `docs/properties.md`
+//! has a table of them.
 
 mod again;
 mod ask;

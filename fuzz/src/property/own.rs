@@ -1,5 +1,5 @@
-//! Short requests of a property's own, made of what a case is about: a layer of it, its inputs, a gradient. The cases that
-//! have the steps a property needs, in an order that it can follow, are few; those that have the data are many.
+//! Short requests of a property's own, made of what a case is about: a layer of it, its inputs, a gradient. The cases
+//! that have the steps a property needs, in an order that it can follow, are few; those that have the data are many.
 
 use bn_api::{
     Action, Input, LayerConfig, Observable, Request, Slot, StepAnswer, Tensor, TensorName, dtypes, is_within,
@@ -21,7 +21,8 @@ pub(super) struct Material<'r> {
 }
 
 impl<'r> Material<'r> {
-    /// The first layer that takes an input of two or more values a channel, with all such inputs that it is given first.
+    /// The first layer that takes an input of two or more values a channel, with all such inputs that it is given
+    /// first.
     pub fn of(request: &'r Request) -> Result<Self, End> {
         let mut material: Option<Material<'r>> = None;
         for (index, action) in request.actions.iter().enumerate() {
@@ -190,9 +191,9 @@ impl<'r> Answered<'r> {
         Broken::at(step, Some(tensor.into()), what).by(self.request).into()
     }
 
-    /// Notes that a number was compared with what is due, and may be off by `within`, the budgets, and what the numbers
-    /// that it was computed of (`terms` together) may have been rounded by here. Nothing is said where a bound is not
-    /// finite.
+    /// Notes that a number was compared with what is due, and may be off by `within`, the budgets, and what the
+    /// numbers that it was computed of (`terms` together) may have been rounded by here. Nothing is said where a
+    /// bound is not finite.
     pub fn near(
         &self,
         (step, tensor): (usize, Observable),
@@ -201,7 +202,8 @@ impl<'r> Answered<'r> {
         within: f64,
         terms: f64,
     ) -> Result<usize, End> {
-        let within = within + 4.0 * OWN * (terms + got.abs() + due.abs());
+        // Below the normal numbers products lose what they please.
+        let within = within + 4.0 * OWN * (terms + got.abs() + due.abs()) + f64::MIN_POSITIVE;
         if !(got.is_finite() && due.is_finite() && within.is_finite()) {
             return Ok(0);
         }

@@ -20,8 +20,9 @@ pub(super) fn inputs(request: &Request) -> impl Iterator<Item = &Input> {
     })
 }
 
-/// The samples of every input, and of every gradient, in another order: outputs and gradients of inputs come in that order,
-/// and all else is as it was. What a channel's statistics are of is the same numbers, added up in another order.
+/// The samples of every input, and of every gradient, in another order: outputs and gradients of inputs come in that
+/// order, and all else is as it was. What a channel's statistics are of is the same numbers, added up in another
+/// order.
 pub struct Batch;
 
 impl Property for Batch {
@@ -70,8 +71,8 @@ impl Relation for Samples {
     }
 }
 
-/// The channels of every input, gradient and tensor of the layers in another order: everything that has channels comes in
-/// that order.
+/// The channels of every input, gradient and tensor of the layers in another order: everything that has channels
+/// comes in that order.
 pub struct Channels;
 
 impl Property for Channels {

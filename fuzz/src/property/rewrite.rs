@@ -145,7 +145,8 @@ impl Cut {
     }
 }
 
-/// Numbers below `count` in an order that has no neighbours of before where it can: every 0.6 `count`-th, round and round.
+/// Numbers below `count` in an order that has no neighbours of before where it can: every 0.6 `count`-th, round and
+/// round.
 pub(super) fn shuffled(count: usize) -> Vec<usize> {
     let near = (count * 5).div_ceil(8).max(1);
     let stride = (near..near + count.max(1)).find(|stride| gcd(*stride, count) == 1).unwrap_or(1);

@@ -9,8 +9,8 @@ use super::{Asked, Broken, Held, Property};
 /// The name that a state is saved under, which no case uses.
 const NAME: &str = "bncheck.round-trip";
 
-/// Before every forward the whole state is saved and loaded: it has the same bits afterwards, and everything else is what it
-/// was.
+/// Before every forward the whole state is saved and loaded: it has the same bits afterwards, and everything else is
+/// what it was.
 pub struct SavedAndLoaded;
 
 impl Property for SavedAndLoaded {

@@ -10,8 +10,8 @@ use super::{Asked, Broken, Held, Property};
 /// How many batches the statistics are moved by.
 const BATCHES: usize = 3;
 
-/// After k batches a running statistic is (1-m)^k·r₀ + Σ m·(1-m)^(k-j)·batch_j, of the batches' means and unbiased variances. It
-/// may be off by its budget, which follows the statistic from step to step.
+/// After k batches a running statistic is (1-m)^k·r₀ + Σ m·(1-m)^(k-j)·batch_j, of the batches' means and unbiased
+/// variances. It may be off by its budget, which follows the statistic from step to step.
 pub struct ClosedForm;
 
 impl Property for ClosedForm {
@@ -35,7 +35,8 @@ impl Property for ClosedForm {
     }
 }
 
-/// Without a momentum, after k batches from a counter of 0 on, a running statistic is the plain average of the batches'.
+/// Without a momentum, after k batches from a counter of 0 on, a running statistic is the plain average of the
+/// batches'.
 pub struct PlainAverage;
 
 impl Property for PlainAverage {
@@ -53,8 +54,8 @@ impl Property for PlainAverage {
     }
 }
 
-/// Moves running statistics by several batches, of which number `batch` (from 0) weighs `weight(batch)`, and compares them with
-/// the closed form after each.
+/// Moves running statistics by several batches, of which number `batch` (from 0) weighs `weight(batch)`, and compares
+/// them with the closed form after each.
 fn moved(
     asked: &mut Asked<'_>,
     mut material: Material<'_>,
@@ -105,9 +106,10 @@ fn moved(
     Ok(compared)
 }
 
-/// After one batch in training with a momentum of 1 the running statistics are the batch's own, so that in evaluation the same
-/// batch comes out as in training, but for the variance, which is n/(n-1) of the one that it was normalised with:
-/// y' - β = r·(y - β) with r = √((σ² + ε)/(n/(n-1)·σ² + ε)), within b' + r·b where b are the budgets of the two.
+/// After one batch in training with a momentum of 1 the running statistics are the batch's own, so that in evaluation
+/// the same batch comes out as in training, but for the variance, which is n/(n-1) of the one that it was normalised
+/// with: y' - β = r·(y - β) with r = √((σ² + ε)/(n/(n-1)·σ² + ε)), within b' + r·b where b are the budgets of the
+/// two.
 pub struct BatchComesBack;
 
 impl Property for BatchComesBack {

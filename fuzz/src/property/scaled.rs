@@ -8,11 +8,12 @@ use super::permuted::inputs;
 use super::rewrite::{Rewrite, rewritten};
 use super::{Asked, Broken, Held, Property};
 
-/// Every channel c becomes a·(x + b), its running statistics with it, and eps a²·eps: the output is the same, the gradient of
-/// the input 1/a of what it was, and all else what it was.
+/// Every channel c becomes a·(x + b), its running statistics with it, and eps a²·eps: the output is the same, the
+/// gradient of the input 1/a of what it was, and all else what it was.
 ///
-/// a is a power of two and b, of each channel its own, a half or a quarter of the power of two above the channel. So that sums of both are numbers of
-/// the type, the data is first put on the grid that they are on, and both requests, on the grid and changed, are asked.
+/// a is a power of two and b, of each channel its own, a half or a quarter of the power of two above the channel. So
+/// that sums of both are numbers of the type, the data is first put on the grid that they are on, and both requests,
+/// on the grid and changed, are asked.
 pub struct Scaled;
 
 impl Property for Scaled {
@@ -171,8 +172,8 @@ fn exact_sum(a: f64, b: f64) -> Option<f64> {
     ((a - (sum - of_b)) + (b - of_b) == 0.0).then_some(sum)
 }
 
-/// The smallest power of two that is larger than a number, with room for its grid below it and for what it is changed to
-/// above.
+/// The smallest power of two that is larger than a number, with room for its grid below it and for what it is changed
+/// to above.
 fn power_of_two_above(number: f64, dtype: DType) -> f64 {
     let least = dtype.smallest_subnormal().max(f64::MIN_POSITIVE) / dtype.unit_roundoff();
     let number = number.clamp(least, dtype.max_finite() / 8.0);

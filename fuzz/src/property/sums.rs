@@ -7,12 +7,12 @@ use super::exact::sum;
 use super::own::{Answered, Material, eval, forward};
 use super::{Asked, Broken, Held, Property};
 
-/// In training the gradients of a channel's inputs add up to nothing, and so do, but for eps, their products with x̂: moving
-/// or stretching a channel changes nothing of what it is normalised to.
+/// In training the gradients of a channel's inputs add up to nothing, and so do, but for eps, their products with x̂:
+/// moving or stretching a channel changes nothing of what it is normalised to.
 ///
-/// With s = 1/√(σ² + ε): Σ gx = γ·s·(Σ dy - Σ dy - m·Σ x̂) = 0, as Σ x̂ = 0, and Σ gx·x̂ = γ·s·(Σ dy·x̂ - m·Σ x̂²) where m
-/// is the mean of dy·x̂ and Σ x̂² = n·σ²·s², which makes it γ·s³·ε·Σ dy·x̂ (Ioffe and Szegedy 2015, §3). Each element of gx may
-/// be off by its budget b, so that the sums may be off by Σ b and Σ b·|x̂|.
+/// With s = 1/√(σ² + ε): Σ gx = γ·s·(Σ dy - Σ dy - m·Σ x̂) = 0, as Σ x̂ = 0, and Σ gx·x̂ = γ·s·(Σ dy·x̂ - m·Σ x̂²)
+/// where m is the mean of dy·x̂ and Σ x̂² = n·σ²·s², which makes it γ·s³·ε·Σ dy·x̂ (Ioffe and Szegedy 2015, §3). Each
+/// element of gx may be off by its budget b, so that the sums may be off by Σ b and Σ b·|x̂|.
 pub struct InputGradientVanishes;
 
 impl Property for InputGradientVanishes {
@@ -74,8 +74,8 @@ fn vanishes(asked: &mut Asked<'_>) -> Result<usize, End> {
     Ok(compared)
 }
 
-/// The gradient of the bias is the sum of the output's, in training and evaluation. It may be off by its budget, that of one
-/// sum.
+/// The gradient of the bias is the sum of the output's, in training and evaluation. It may be off by its budget, that
+/// of one sum.
 pub struct BiasGradient;
 
 impl Property for BiasGradient {
@@ -118,9 +118,9 @@ fn is_the_sum(asked: &mut Asked<'_>) -> Result<usize, End> {
     Ok(compared)
 }
 
-/// In evaluation the output is x·a + b with the same a and b for all of a channel: known of two probes, 0 and a power of two p
-/// no smaller than the data, it follows for all others. y(x) = y(0) + (y(p) - y(0))·x/p, within b(x) + |1 - x/p|·b(0) + |x/p|·b(p)
-/// where b are the budgets of the three.
+/// In evaluation the output is x·a + b with the same a and b for all of a channel: known of two probes, 0 and a power
+/// of two p no smaller than the data, it follows for all others. y(x) = y(0) + (y(p) - y(0))·x/p, within b(x) + |1 -
+/// x/p|·b(0) + |x/p|·b(p) where b are the budgets of the three.
 pub struct EvaluationIsAffine;
 
 impl Property for EvaluationIsAffine {
