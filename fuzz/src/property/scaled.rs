@@ -70,6 +70,10 @@ impl Affine {
         let [layer] = &request.layers[..] else {
             return Err(End::NotHere("a model: only its first layer would change"));
         };
+        // A layer that holds nothing takes any number of channels.
+        if inputs(request).any(|input| input.tensor.shape().get(1) != Some(&layer.features)) {
+            return Err(End::NotHere("an input has other channels than the layer"));
+        }
         let undoes = |action: &Action| match action {
             Action::ResetRunningStats { .. } => {
                 Some("statistics are reset to what is not changed with the data")
@@ -120,7 +124,7 @@ impl Affine {
 
     fn each(&self, tensor: &Tensor, channels: usize, of: impl Fn(Moved, f64) -> f64) -> Tensor {
         if channels != self.channels.len() || !tensor.dtype().is_float() {
-            // It is refused, whatever it holds.
+            // It is refused, whatever it holds: integers, and entries of another shape.
             return tensor.clone();
         }
         let by = tensor.channels();
