@@ -122,7 +122,9 @@ impl TryFrom<String> for TensorName {
     fn try_from(name: String) -> Result<Self, String> {
         let (layer, tensor) = name.rsplit_once('.').unwrap_or(("", &name));
         let known = Observable::ALL.into_iter().find(|known| known.name() == tensor);
-        known.map(|tensor| TensorName::new(layer, tensor)).ok_or_else(|| format!("no tensor is called `{name}`"))
+        known
+            .map(|tensor| TensorName::new(layer, tensor))
+            .ok_or_else(|| format!("no tensor is called `{name}`"))
     }
 }
 

@@ -317,13 +317,14 @@ impl ByFuzz {
     pub fn as_expected(&self) -> bool {
         let cases = self.cases();
         let found = cases.iter().flatten().count();
-        let unexplained = |fault: &FaultHunt| fault.hard.is_none() && fault.found.contains(&None);
+        // A reason that is not needed any more must go.
+        let is_wrong = |fault: &FaultHunt| fault.hard.is_none() == fault.found.contains(&None);
         let steps = self.at(0.5, |one| one.steps).zip(self.at(0.95, |one| one.steps));
         let elements = self.at(0.5, |one| one.elements).zip(self.at(0.95, |one| one.elements));
         !cases.is_empty()
             && cases[cases.len() / 2].is_some_and(|median| median <= 300)
             && found * 100 >= cases.len() * 95
-            && !self.faults.iter().any(unexplained)
+            && !self.faults.iter().any(is_wrong)
             && self.smallest().all(|one| one.is_the_same)
             && steps.is_none_or(|(median, most)| median <= 2 && most <= 4)
             && elements.is_none_or(|(median, most)| median <= 32 && most <= 256)

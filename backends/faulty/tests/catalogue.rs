@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use bn_api::{DType, InProcess, worked_example};
 use bn_cases::format::Tier;
 use bn_cases::{Case, Suite};
-use bn_faulty::{Faulty, NOT_EXPRESSED, ONLY_BY_PROPERTY, Part, catalogue, fault};
+use bn_faulty::{Faulty, HARD_TO_HUNT, NOT_EXPRESSED, ONLY_BY_PROPERTY, Part, catalogue, fault};
 use bn_harness::faults::{self, KillMatrix, Lineup};
 use bn_harness::oracle::Oracle;
 use bn_reference::{Arbiter, Reference};
@@ -94,6 +94,13 @@ fn what_is_not_expressed_has_a_reason_of_its_own() {
     let names: BTreeSet<&str> = NOT_EXPRESSED.iter().map(|(what, _)| *what).collect();
     let reasons: BTreeSet<&str> = NOT_EXPRESSED.iter().map(|(_, why)| *why).collect();
     assert_eq!((names.len(), reasons.len()), (NOT_EXPRESSED.len(), NOT_EXPRESSED.len()));
+}
+
+#[test]
+fn what_is_hard_to_hunt_is_in_the_catalogue_and_has_a_reason() {
+    for (name, why) in HARD_TO_HUNT {
+        assert!(fault(name).is_some() && !why.is_empty(), "{name}");
+    }
 }
 
 #[test]

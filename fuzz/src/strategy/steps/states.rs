@@ -86,6 +86,10 @@ impl LoadPlan {
             && !names.is_empty()
         {
             without.extend(self.without.iter().map(|number| names[number % names.len()].clone()));
+            // What makes a dictionary an old one is that it has no counters.
+            if self.old && without.is_empty() {
+                without.extend(names.iter().filter(|name| name.ends_with(COUNTER)).cloned());
+            }
         }
         // Those that a layer was constructed without are unexpected, and so is the last.
         let mut known = entries(at.unwrap_or_default(), layers, |_, _| true, |_| true);
