@@ -16,8 +16,10 @@
 //! - *Do a backend's answers agree with each other?* What follows from one of them is asked as well: permuted samples,
 //!   scaled inputs, another layout.
 //!
-//! Where it will grow: mixtures that take a case of a suite and change one thing; cargo-fuzz targets that read the same
-//! strategies' choices from bytes.
+//! - *Does what others write ever do harm?* [`targets`] are functions of arbitrary bytes for cargo-fuzz.
+//!
+//! [`hunt`] asks backends such cases for as long as one likes, [`shrink`] makes what it finds small, and [`by_fuzz`] measures
+//! both on known mistakes. Where it will grow: mixtures that take a case of a suite and change one thing.
 
 pub mod bulk;
 pub mod by_fuzz;

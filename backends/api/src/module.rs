@@ -416,7 +416,9 @@ impl<K: Kernel> Layer for ModuleLayer<K> {
         match (&mut self.num_batches_tracked, entry(COUNTER)) {
             // One of shape (1), as before PyTorch 0.4, goes as well.
             (Some(counter), Some(tensor)) if matches!(tensor.shape(), [] | [1]) => {
-                *counter = tensor.value(0) as i64;
+                // As an integer it has more bits than a number of f64 has.
+                let is_integer = tensor.dtype() == DType::I64;
+                *counter = if is_integer { tensor.bits(0) as i64 } else { tensor.value(0) as i64 };
             }
             (Some(_), Some(_)) => loaded.misshapen.push(COUNTER.to_owned()),
             (Some(_), None) if !excused => loaded.missing.push(COUNTER.to_owned()),

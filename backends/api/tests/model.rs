@@ -425,3 +425,17 @@ fn a_layer_that_is_all_there_is_has_the_empty_path() {
     assert_eq!((seen(&answers[2], "grad_input"), seen(&answers[2], "grad_weight")), (Some(1.0), Some(2.0)));
     assert_eq!(answers[4].error, None);
 }
+
+#[test]
+fn a_counter_is_loaded_with_all_its_bits() {
+    let counter = (1_i64 << 60) + 1;
+    let set = Action::Set { at: String::new(), settings: vec![Setting::NumBatchesTracked(Some(counter))] };
+    let save = Action::SaveState { at: String::new(), name: "first".to_owned() };
+    let from =
+        Dictionary { saved: Some("first".to_owned()), without: Vec::new(), entries: Vec::new(), version: 2 };
+    let load = Action::LoadState { at: String::new(), from, strict: true };
+    let reset = Action::ResetRunningStats { at: String::new() };
+    let answer = last(vec![set, save, reset, load]);
+    let loaded = answer.of("stem", Observable::NumBatchesTracked).map(|counter| counter.bits(0));
+    assert_eq!(loaded, Some(counter as u64));
+}
