@@ -180,7 +180,12 @@ impl Pair<'_> {
                     .map(|it| it.elements[index]),
             };
             let Some(other) = other.filter(|other| other.is_finite()) else { continue };
-            let own = if added == 0.0 { 0.0 } else { OWN * (due.abs() + added.abs()) };
+            // What is put back is rounded, below the normal numbers of f64 by more.
+            let own = if (factor, added) == (1.0, 0.0) {
+                0.0
+            } else {
+                OWN * (due.abs() + added.abs()) + f64::MIN_POSITIVE
+            };
             let within = budget + factor.abs() * other + own;
             compared += 1;
             if !may_both_be(changed.dtype(), due, got, within) {
@@ -201,19 +206,17 @@ impl Pair<'_> {
 /// Whether two answers are both sound that may be this far apart.
 ///
 /// Neither bound is infinite, so that what is no number is none in either, and the same; where one is infinite and
-/// the other is not, the other must be near enough to where the type ends.
+/// the other is not, the other must be near enough to where the type ends on that side.
 fn may_both_be(dtype: DType, one: f64, other: f64, within: f64) -> bool {
-    if one.is_finite() && other.is_finite() {
-        return (one - other).abs() <= within * (1.0 + OWN);
-    }
     if one.is_nan() || other.is_nan() {
         return one.is_nan() && other.is_nan();
     }
-    let finite = if one.is_finite() { one } else { other };
-    one == other
-        || (finite.is_finite()
-            && one.is_sign_positive() == other.is_sign_positive()
-            && dtype.rounds_to_infinity(finite.abs() + within))
+    match (one.is_finite(), other.is_finite()) {
+        (true, true) => (one - other).abs() <= within * (1.0 + OWN),
+        (true, false) => dtype.rounds_to_infinity(one * other.signum() + within),
+        (false, true) => dtype.rounds_to_infinity(other * one.signum() + within),
+        (false, false) => one == other || dtype.rounds_to_infinity(within / 2.0),
+    }
 }
 
 /// `step 3, backward`.
@@ -286,5 +289,8 @@ mod tests {
         assert!(both(infinite, infinite) && !both(infinite, -infinite) && !both(infinite, f64::NAN));
         assert!(both(infinite, 65_519.5) && both(65_519.5, infinite) && !both(-65_519.5, infinite));
         assert!(!both(infinite, 65_504.0));
+        // Where almost anything is allowed the other side is within reach as well.
+        let wide = |one, other| may_both_be(DType::F16, one, other, 1e6);
+        assert!(wide(0.0, -infinite) && wide(-infinite, 1.0) && wide(infinite, -infinite));
     }
 }

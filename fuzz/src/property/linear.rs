@@ -118,7 +118,8 @@ impl Parts {
                         elements.get(index).copied().filter(|it| it.is_finite())
                     };
                     let (Some(of_first), Some(of_second)) = (of(0), of(1)) else { continue };
-                    let own = OWN * (due.abs() + first.abs() + second.abs());
+                    // Below the normal numbers of f64 a half loses its last bit.
+                    let own = OWN * (due.abs() + first.abs() + second.abs()) + f64::MIN_POSITIVE;
                     let within = budget[index] + of_first + of_second / self.factor.abs() + own;
                     compared += 1;
                     if (due - got).abs() > within {

@@ -139,8 +139,9 @@ impl Affine {
 
     /// Whether nothing that has been changed was rounded.
     fn is_exact(&self, changed: &Request, coarse: &Request) -> bool {
-        let moved = |moved: Moved, old: f64| exact_sum(old, moved.by).map(|sum| self.factor * sum);
-        let squared = |_: Moved, old: f64| Some(self.factor * self.factor * old);
+        let moved =
+            |moved: Moved, old: f64| exact_sum(old, moved.by).and_then(|sum| exact_product(self.factor, sum));
+        let squared = |_: Moved, old: f64| exact_product(self.factor * self.factor, old);
         let channels = |input: &Input| input.tensor.shape().get(1).copied().unwrap_or(0);
         let mut inputs = inputs(changed).zip(inputs(coarse));
         let mut means = means(changed).zip(means(coarse));
@@ -174,6 +175,12 @@ fn exact_sum(a: f64, b: f64) -> Option<f64> {
     let sum = a + b;
     let of_b = sum - a;
     ((a - (sum - of_b)) + (b - of_b) == 0.0).then_some(sum)
+}
+
+/// A power of two times a number, where f64 holds it: below the normal numbers bits are lost.
+fn exact_product(power: f64, number: f64) -> Option<f64> {
+    let product = power * number;
+    (product / power == number).then_some(product)
 }
 
 /// The smallest power of two that is larger than a number, with room for its grid below it and for what it is changed
@@ -342,6 +349,11 @@ mod tests {
         let Action::Forward { input, .. } = &mut request.actions[0] else { unreachable!("it is one") };
         (input.dtype, input.tensor) = (DType::F16, input.tensor.cast(DType::F16));
         request.layers[0].running_mean = Some(Tensor::full(DType::F32, &[2], 2e15));
+        assert!(!is_exact(&request));
+        // A variance below the normal numbers, of which nothing is left when it is scaled down.
+        let mut request = self::request([1.0, 2.0, 3.0, 4.0]);
+        request.layers[0].statistics_dtype = DType::F64;
+        request.layers[0].running_var = Some(Tensor::full(DType::F64, &[2], 5e-324));
         assert!(!is_exact(&request));
     }
 }
