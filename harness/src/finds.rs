@@ -148,9 +148,14 @@ fn without_numbers(message: &str) -> String {
     short
 }
 
+/// The version of the form that the results of a hunt are written in; it grows when what read them no longer does.
+pub const SCHEMA_VERSION: u32 = 1;
+
 /// The results of a hunt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Hunt {
+    /// See [`SCHEMA_VERSION`].
+    pub schema_version: u32,
     /// The version of bncheck.
     pub bncheck: String,
     /// Who said what is right.

@@ -207,8 +207,11 @@ pub fn file_name(find: &Find, taken: &[String]) -> String {
 pub fn file_text(find: &Find, hunt: &Hunt) -> String {
     let mut text = String::new();
     let mut line = |mark: &str, words: &str| {
-        for part in wrapped(&one_line(words)) {
-            let _ = writeln!(text, "{mark} {part}");
+        // A line to copy stays one.
+        let words = one_line(words);
+        let lines = if mark == OF_THE_HUNT { vec![words] } else { wrapped(&words) };
+        for line in lines {
+            let _ = writeln!(text, "{mark} {line}");
         }
     };
     line("#", &format!("{}: {}", find.backend, find.what));
@@ -219,7 +222,7 @@ pub fn file_text(find: &Find, hunt: &Hunt) -> String {
         line("#", &format!("Likely: {}", likely(mistake)));
     }
     line(
-        "#:",
+        OF_THE_HUNT,
         &format!(
             "Found by `bncheck fuzz --seed {}` in {} of {} cases, first in {}.",
             hunt.seed, find.times, hunt.cases, find.first
@@ -231,12 +234,18 @@ pub fn file_text(find: &Find, hunt: &Hunt) -> String {
         } else {
             format!(" --property {}", find.property)
         };
-        line("#:", &format!("Again:    bncheck fuzz --replay {file} --backend {}{property}", find.backend));
-        line("#:", &format!("PyTorch:  bncheck export --python --suites {file}"));
-        line("#:", &format!("Keep it:  bncheck promote {file} --name NAME --about 'what it shows'"));
+        line(
+            OF_THE_HUNT,
+            &format!("Again:    bncheck fuzz --replay {file} --backend {}{property}", find.backend),
+        );
+        line(OF_THE_HUNT, &format!("PyTorch:  bncheck export --python --suites {file}"));
+        line(OF_THE_HUNT, &format!("Keep it:  bncheck promote {file} --name NAME --about 'what it shows'"));
     }
     text + &harmless(&find.yaml)
 }
+
+/// What a line of a find's file begins with that is about the hunt and not about the case.
+pub const OF_THE_HUNT: &str = "#:";
 
 /// The characters of a line of comment.
 const LINE: usize = 110;

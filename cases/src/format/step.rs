@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::{Fill, InputSpec};
 use crate::DType;
-use crate::case::{Frozen, Layout, Part, Reach};
+use crate::case::{Frozen, Layout, Part, Reach, Slot};
 use crate::dtype::float_dtype;
 
 /// One step of a case. After every step the whole observable state is compared. `at` says which part of a model a
@@ -218,6 +218,39 @@ impl Step {
             Step::Set(set) => set.at.as_deref(),
             Step::LoadState(load) => load.at.as_deref(),
             Step::Backward { .. } => None,
+        }
+    }
+
+    /// The same, to be changed; nothing of a backward, which goes back through whatever the latest forward ran.
+    pub fn at_mut(&mut self) -> Option<&mut Option<String>> {
+        match self {
+            Step::Train { at }
+            | Step::Eval { at }
+            | Step::Forward { at, .. }
+            | Step::Freeze { at, .. }
+            | Step::Unfreeze { at, .. }
+            | Step::RequiresGrad { at, .. }
+            | Step::Cast { at, .. }
+            | Step::ZeroGrad { at }
+            | Step::Sgd { at, .. }
+            | Step::ResetRunningStats { at }
+            | Step::SaveState { at, .. } => Some(at),
+            Step::Set(set) => Some(&mut set.at),
+            Step::LoadState(load) => Some(&mut load.at),
+            Step::Backward { .. } => None,
+        }
+    }
+}
+
+impl SetSpec {
+    /// What is assigned to a parameter or a running statistic, to be changed.
+    #[allow(clippy::option_option, reason = "null is a value, left out is none")]
+    pub fn tensor_mut(&mut self, slot: Slot) -> &mut Option<Option<Fill>> {
+        match slot {
+            Slot::Weight => &mut self.weight,
+            Slot::Bias => &mut self.bias,
+            Slot::RunningMean => &mut self.running_mean,
+            Slot::RunningVar => &mut self.running_var,
         }
     }
 }

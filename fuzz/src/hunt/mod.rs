@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bn_api::wire::Stop;
 use bn_harness::deviations::Deviations;
-use bn_harness::finds::{DIFFERENTIAL, Find, Flaky, Hunt, Hunted};
+use bn_harness::finds::{DIFFERENTIAL, Find, Flaky, Hunt, Hunted, SCHEMA_VERSION};
 use bn_harness::parallel;
 use bn_harness::results::Verdict;
 use bn_harness::runner::machine;
@@ -119,13 +119,17 @@ pub fn hunt<E: Send + From<StateError>>(
     let asked_now = state.next() - first;
     let duration_ms = started.elapsed().as_millis() as u64;
     let names = names.lock().map(|names| names.clone()).unwrap_or_default();
-    let stopped = options.stop.is_now();
+    let mut incomplete =
+        options.stop.is_now().then(|| format!("it was stopped after {} cases", state.next()));
     let (mut finds, mut flaky) = (Vec::new(), Vec::new());
-    if !stopped {
+    if incomplete.is_none() {
         progress(None);
         (finds, flaky) = smaller::all(options, &open, &state.dossier, &names)?;
+        let not_all = || "it was stopped while what was found was made smaller".to_owned();
+        incomplete = options.stop.is_now().then(not_all);
     }
     Ok(Hunt {
+        schema_version: SCHEMA_VERSION,
         bncheck: options.bncheck.to_owned(),
         oracle: options.oracle.clone(),
         machine: machine(),
@@ -139,7 +143,7 @@ pub fn hunt<E: Send + From<StateError>>(
         finds,
         flaky,
         unreadable: state.unreadable.clone(),
-        incomplete: stopped.then(|| format!("it was stopped after {} cases", state.next())),
+        incomplete,
     })
 }
 

@@ -161,15 +161,7 @@ fn set(at: Option<String>, settings: &[Setting]) -> SetSpec {
             Setting::Eps(eps) => set.eps = Some(*eps),
             Setting::TrackRunningStats(track) => set.track_running_stats = Some(*track),
             Setting::NumBatchesTracked(count) => set.num_batches_tracked = Some(*count),
-            Setting::Tensor(slot, tensor) => {
-                let tensor = Some(tensor.as_ref().map(fill));
-                match slot {
-                    Slot::Weight => set.weight = tensor,
-                    Slot::Bias => set.bias = tensor,
-                    Slot::RunningMean => set.running_mean = tensor,
-                    Slot::RunningVar => set.running_var = tensor,
-                }
-            }
+            Setting::Tensor(slot, tensor) => *set.tensor_mut(*slot) = Some(tensor.as_ref().map(fill)),
         }
     }
     set

@@ -113,30 +113,15 @@ fn rename(spec: &mut CaseSpec, new: &dyn Fn(&str) -> Option<String>, from: &str,
         of_part(&mut known.layer);
     }
     for step in spec.steps.iter_mut().flatten() {
-        match step {
-            Step::Train { at }
-            | Step::Eval { at }
-            | Step::Forward { at, .. }
-            | Step::Freeze { at, .. }
-            | Step::Unfreeze { at, .. }
-            | Step::RequiresGrad { at, .. }
-            | Step::Cast { at, .. }
-            | Step::ZeroGrad { at }
-            | Step::Sgd { at, .. }
-            | Step::ResetRunningStats { at }
-            | Step::SaveState { at, .. } => of_part(at),
-            Step::Set(set) => of_part(&mut set.at),
-            Step::LoadState(load) => {
-                of_part(&mut load.at);
-                load.entries = std::mem::take(&mut load.entries)
-                    .into_iter()
-                    .map(|(name, fill)| (of_entry(&name), fill))
-                    .collect();
-                for name in &mut load.without {
-                    *name = of_entry(name);
-                }
+        if let Some(at) = step.at_mut() {
+            of_part(at);
+        }
+        if let Step::LoadState(load) = step {
+            let entries = std::mem::take(&mut load.entries).into_iter();
+            load.entries = entries.map(|(name, fill)| (of_entry(&name), fill)).collect();
+            for name in &mut load.without {
+                *name = of_entry(name);
             }
-            Step::Backward { .. } => {}
         }
     }
 }

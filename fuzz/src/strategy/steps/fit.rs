@@ -255,12 +255,7 @@ impl<'a> Fitter<'a> {
                     for (number, _) in &targets {
                         self.dtypes[*number][*slot as usize] = dtype;
                     }
-                    match slot {
-                        Slot::Weight => set.weight = Some(tensor),
-                        Slot::Bias => set.bias = Some(tensor),
-                        Slot::RunningMean => set.running_mean = Some(tensor),
-                        Slot::RunningVar => set.running_var = Some(tensor),
-                    }
+                    *set.tensor_mut(*slot) = Some(tensor);
                 }
             }
         }

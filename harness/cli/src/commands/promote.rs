@@ -4,14 +4,12 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use bn_reports::finds::OF_THE_HUNT;
 use bn_reports::json::WriteError;
 
 use crate::args::PromoteArgs;
 use crate::commands::print;
 use crate::exit::{CliError, Outcome};
-
-/// The lines of a find that are about the hunt and not about the case begin with this.
-const OF_THE_HUNT: &str = "#: ";
 
 /// Moves a find into a folder of cases, under a name, and says what is next.
 pub fn promote(args: &PromoteArgs) -> Result<Outcome, CliError> {
