@@ -3,7 +3,7 @@
 //! Each line of the file is the whole state after some cases, with a checksum; the last one that can be read counts. So a
 //! line that was cut off or damaged costs the cases since the one before.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -35,8 +35,7 @@ pub struct State {
     /// All cases below this are done.
     done: usize,
     /// What came of later ones, until those before them are done.
-    early: Vec<(usize, Reached, Outcome)>,
-    early_numbers: BTreeSet<usize>,
+    early: BTreeMap<usize, (Reached, Outcome)>,
     file: Option<Kept>,
 }
 
@@ -134,16 +133,14 @@ impl State {
     pub fn take(&mut self, number: usize, reached: &Reached, outcome: Outcome) -> Result<(), StateError> {
         // A state is that of all cases below a number, so that it is the same in every run.
         if number != self.done {
-            if number > self.done && self.early_numbers.insert(number) {
-                self.early.push((number, reached.clone(), outcome));
+            if number > self.done {
+                self.early.entry(number).or_insert_with(|| (reached.clone(), outcome));
             }
             return Ok(());
         }
         self.add(number, reached, outcome);
-        while self.early_numbers.remove(&self.done) {
-            let Some(place) = self.early.iter().position(|(number, ..)| *number == self.done) else { break };
-            let (number, reached, outcome) = self.early.swap_remove(place);
-            self.add(number, &reached, outcome);
+        while let Some((reached, outcome)) = self.early.remove(&self.done) {
+            self.add(self.done, &reached, outcome);
         }
         if self.file.as_ref().is_some_and(|kept| kept.written.elapsed() >= EVERY) {
             self.save()?;

@@ -159,6 +159,16 @@ mod tests {
     }
 
     #[test]
+    fn a_case_is_made_smaller_as_long_as_it_keeps_what_is_looked_for() {
+        let generator = Generator::default();
+        let seed =
+            (0..1000).find(|seed| steps(&generator.case(*seed)) > 3).expect("some case has many steps");
+        let spec = generator.case(seed);
+        assert_eq!(steps(&shrink(&spec, 2000, &mut |spec, _| steps(spec) >= 2).spec), 2);
+        assert_eq!(shrink(&spec, 2000, &mut |_, _| false).spec, spec);
+    }
+
+    #[test]
     fn without_tries_a_case_stays_as_it_is() {
         let spec = Generator::default().case(3);
         let shrunk = shrink(&spec, 0, &mut |_, _| panic!("nothing is asked"));

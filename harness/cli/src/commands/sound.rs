@@ -7,6 +7,8 @@ use bn_api::{InProcess, Responder};
 use bn_cases::did_you_mean;
 use bn_cases::format::CaseSpec;
 use bn_fuzz::bulk::{Generator, read};
+use bn_fuzz::hunt::MOST_TRIES;
+use bn_fuzz::shrink;
 use bn_harness::oracle::Oracle;
 use bn_harness::results::Verdict;
 use bn_harness::sound::{self, CaseAlarms, Lineup, Question, SoundResults};
@@ -56,7 +58,7 @@ pub fn sound(suites: &[PathBuf], args: &SoundArgs) -> Result<Outcome, CliError> 
     };
     let mut found = generate(&methods, args.seed, generated, jobs, &mut count);
     progress.finish();
-    shrink(&methods, args.seed, &mut found);
+    make_smaller(&methods, args.seed, &mut found);
     results.append(found);
     match args.format {
         Format::Human => print(&human(&results))?,
@@ -127,7 +129,7 @@ pub(super) fn named(spec: &CaseSpec, seed: u64) -> Result<Question<'static>, Str
 }
 
 /// Makes the first cases with false alarms smaller.
-fn shrink(methods: &[&'static Method], seed: u64, results: &mut SoundResults) {
+fn make_smaller(methods: &[&'static Method], seed: u64, results: &mut SoundResults) {
     let generator = Generator::default();
     for found in results.alarms.iter_mut().take(SHRUNK) {
         let Some(first) = found.alarms.first().cloned() else { continue };
@@ -142,11 +144,11 @@ fn shrink(methods: &[&'static Method], seed: u64, results: &mut SoundResults) {
         };
         // The same tensor of the same method.
         let tensor = first.tensor.as_ref().map(|name| name.tensor);
-        let smallest = generator.shrink(seed, |spec| {
+        let smallest = shrink::shrink(&generator.case(seed), MOST_TRIES, &mut |spec, _| {
             let alarm = alarms(spec, &blamed).and_then(|case| case.alarms.into_iter().next());
             alarm.is_some_and(|alarm| alarm.tensor.map(|name| name.tensor) == tensor)
         });
-        if let Some(smallest) = alarms(&smallest, methods) {
+        if let Some(smallest) = alarms(&smallest.spec, methods) {
             *found = CaseAlarms { number: found.number, ..smallest };
         }
     }
