@@ -24,6 +24,8 @@ pub(crate) struct Arithmetic {
     configured: DType,
     /// Relative rounding of mean and inverse standard deviation before they are used.
     pub statistics: f64,
+    /// How far one that is rounded below the normal numbers may be off, however small it is.
+    smallest_statistic: f64,
     /// The largest mean or inverse standard deviation before it is used.
     pub largest_statistic: f64,
     /// Whether the output may be computed as `x·a + b` with the batch's statistics, too.
@@ -40,9 +42,11 @@ impl Arithmetic {
         let u = operations.unit_roundoff();
         let (max, tiny) = (operations.max_finite(), operations.smallest_subnormal());
         let configured = if matches!(accuracy, Accuracy::Sound | Accuracy::Folded) { compute } else { layer };
-        let (statistics, largest_statistic) = match accuracy {
-            Accuracy::StatisticsRoundedToStorage => (layer.unit_roundoff(), layer.max_finite()),
-            _ => (0.0, max),
+        let (statistics, smallest_statistic, largest_statistic) = match accuracy {
+            Accuracy::StatisticsRoundedToStorage => {
+                (layer.unit_roundoff(), layer.smallest_subnormal() / 2.0, layer.max_finite())
+            }
+            _ => (0.0, 0.0, max),
         };
         Arithmetic {
             constants,
@@ -52,6 +56,7 @@ impl Arithmetic {
             tiny,
             configured,
             statistics,
+            smallest_statistic,
             largest_statistic,
             folds: accuracy != Accuracy::Sound,
             coarse_data: false,
@@ -61,6 +66,12 @@ impl Arithmetic {
     /// Whether an intermediate result of this magnitude may overflow.
     pub fn overflows(self, magnitude: f64) -> bool {
         magnitude > self.max / constants::OVERFLOW_HEADROOM
+    }
+
+    /// How far a mean may be off by being rounded before it is used.
+    pub fn rounded_statistic(self, mean: f64) -> f64 {
+        let relative = self.statistics * mean.abs();
+        if relative < self.smallest_statistic { self.smallest_statistic } else { relative }
     }
 
     /// How far a configured number may be from what is computed with.
@@ -85,10 +96,21 @@ impl Arithmetic {
         // Coarse data are multiples of one number, and so is what is made of them in another way than here; all of it ends
         // in the same few bits. (Of 4,096 numbers of bf16 about 1, held in f64, the squares added one after the other
         // are off by 970 roundings, a quarter of n.)
-        let coarse = if self.coarse_data { 0.5 * terms.len() as f64 * self.u } else { 0.0 };
+        let coarse = if self.coarse_data { self.one_way(terms.len()) } else { 0.0 };
         let counts = self.constants.sum_drift;
         let drift = if counts == 0.0 { 0.0 } else { counts * self.drift(terms, magnitudes) }.max(coarse);
         self.with_drift(terms.len(), drift)
+    }
+
+    /// The same of n terms that are few numbers, many times each, but which these are is not known.
+    pub fn alike(self, n: usize) -> f64 {
+        self.with_drift(n, self.one_way(n.min(constants::SEQUENTIAL)))
+    }
+
+    /// The most that a sum of n terms in a row loses where all roundings go one way: half a unit of a partial sum, of which
+    /// the mean is half of the sum.
+    fn one_way(self, n: usize) -> f64 {
+        0.5 * n as f64 * self.u
     }
 
     /// What is lost one way, and what is lost by chance besides.

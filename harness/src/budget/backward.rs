@@ -14,6 +14,9 @@ struct Sums {
     dy: Bounded,
     /// Σ dy·xhat; its error is that of the sum, and what xhat's own error makes of it.
     dy_xhat: Bounded,
+    /// What the errors of both are where the terms are multiplied by gamma/sqrt(var + eps) before they are added up, as where
+    /// the gradient is taken of one operation after the other.
+    scaled: [f64; 2],
 }
 
 /// Their means.
@@ -24,9 +27,11 @@ struct Means {
 
 impl Means {
     fn of(sums: &Sums, values: usize) -> Self {
+        let n = values as f64;
         let mean =
-            |sum: Bounded| Bounded { value: sum.value / values as f64, error: sum.error / values as f64 };
-        Means { dy: mean(sums.dy), dy_xhat: mean(sums.dy_xhat) }
+            |sum: Bounded, scaled: f64| Bounded { value: sum.value / n, error: sum.error.max(scaled) / n };
+        let [of_dy, of_dy_xhat] = sums.scaled;
+        Means { dy: mean(sums.dy, of_dy), dy_xhat: mean(sums.dy_xhat, of_dy_xhat) }
     }
 }
 
@@ -113,28 +118,46 @@ fn lose_infinite(errors: &mut [f64], total: &[f64], dtype: DType) {
 }
 
 fn sums(pass: &Pass, dy: &[Bounded], channel: usize) -> Sums {
-    let sum = |terms: Vec<Bounded>| {
+    let (invstd, gamma) = (pass.invstd(channel), pass.gamma[channel].0);
+    // Powers of two take nothing from what is exact.
+    let scales_exactly = [invstd, gamma].into_iter().all(is_power_of_two);
+    // Products come before or after the sum: what a term may be multiplied by then, `first` in any order, or where the
+    // gradient is taken of one operation after the other, by gamma as well.
+    let scale = [gamma.abs(), invstd, gamma.abs() * invstd].into_iter().fold(1.0, f64::max);
+    let sum = |terms: Vec<Bounded>, first: f64| {
         let values: Vec<f64> = terms.iter().map(|term| term.value).collect();
         let sum = values.iter().sum::<f64>();
         let magnitudes = magnitudes(&values);
         let passed_on = terms.iter().map(|term| term.error).sum::<f64>();
         let finite = values.iter().all(|value| value.is_finite());
-        let error = pass.arithmetic.sum(&values, magnitudes) * magnitudes + passed_on;
-        if finite && pass.arithmetic.overflows(magnitudes) {
-            return Bounded { value: sum, error: f64::INFINITY };
-        }
-        Bounded::made_of(&terms, sum, error)
+        let of_sum = pass.arithmetic.sum(&values, magnitudes);
+        let of_scaled =
+            if of_sum == 0.0 && !scales_exactly { pass.arithmetic.alike(values.len()) } else { of_sum };
+        let made = |of_sum: f64, first: f64| {
+            if finite && pass.arithmetic.overflows(magnitudes * first) {
+                return Bounded { value: sum, error: f64::INFINITY };
+            }
+            Bounded::made_of(&terms, sum, of_sum * magnitudes + passed_on)
+        };
+        (made(of_sum, first), made(of_scaled, first * scale).error)
     };
+    // Σ dy·(x - mean) may come first, and 1/sqrt(var + eps) after it, which makes more of what fell below the normal numbers.
+    let centred = (1.0 / invstd).max(1.0);
+    let tiny = pass.arithmetic.tiny * invstd.max(1.0);
     let product = |index: usize| {
         let (xhat, xhat_error) = pass.xhat(index);
         let (dy, xhat) = (dy[index], Bounded { value: xhat, error: xhat_error });
         let error = dy.value.abs() * xhat.error + xhat.value.abs() * dy.error + dy.error * xhat.error;
-        Bounded::made_of(&[dy, xhat], dy.value * xhat.value, error + pass.arithmetic.tiny)
+        Bounded::made_of(&[dy, xhat], dy.value * xhat.value, error + tiny)
     };
-    Sums {
-        dy: sum(of_channel(pass.layout, channel, |index| dy[index])),
-        dy_xhat: sum(of_channel(pass.layout, channel, product)),
-    }
+    let (dy_alone, scaled_dy) = sum(of_channel(pass.layout, channel, |index| dy[index]), 1.0);
+    let (dy_xhat, scaled_dy_xhat) = sum(of_channel(pass.layout, channel, product), centred);
+    Sums { dy: dy_alone, dy_xhat, scaled: [scaled_dy, scaled_dy_xhat] }
+}
+
+/// Whether multiplying by a number changes an exponent alone.
+fn is_power_of_two(number: f64) -> bool {
+    number.is_normal() && number.to_bits() & ((1 << (f64::MANTISSA_DIGITS - 1)) - 1) == 0
 }
 
 /// One element of gamma·invstd·(dy - mean(dy) - xhat·mean(dy·xhat)), or of gamma·invstd·dy where the statistics
@@ -172,7 +195,9 @@ fn grad_input(pass: &Pass, means: &[Means], of_dy: Bounded, index: usize) -> Bou
         let of_sums = if pass.use_batch_stats { pass.layout.values as f64 * terms } else { terms };
         let all = [gamma.abs() * invstd, gamma.abs() * terms, invstd * terms, of_sums, scale * terms];
         let largest = all.into_iter().fold(0.0, f64::max);
-        (largest, pass.arithmetic.tiny * (terms + gamma.abs() + invstd + scale))
+        // The gradient of the variance is multiplied by x - mean, what it has lost as well.
+        let centred = if pass.use_batch_stats { (pass.xhat(index).0 / invstd).abs() } else { 0.0 };
+        (largest, pass.arithmetic.tiny * (terms + gamma.abs() + invstd + scale + centred))
     };
     // Gamma and the bracket may both be off: where the exact bracket is 0 the product of the errors is all.
     let bracket_error = bracket.error + rounding;

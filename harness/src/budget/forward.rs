@@ -130,8 +130,18 @@ impl Pass {
         if error.is_nan() { 0.0 } else { error }
     }
 
+    /// Whether a sound answer is not folded into x·a + b, as the statistics are summed up here, and nothing else is declared.
+    fn is_unfolded(&self) -> bool {
+        self.use_batch_stats && !self.arithmetic.folds
+    }
+
     pub fn channels(&self) -> impl Iterator<Item = &Channel> {
         self.channels.iter()
+    }
+
+    /// 1/sqrt(var + eps) of a channel.
+    pub fn invstd(&self, channel: usize) -> f64 {
+        self.channels[channel].invstd
     }
 
     pub fn channel_of(&self, index: usize) -> (usize, &Channel) {
@@ -155,14 +165,14 @@ impl Pass {
         let apart = constants.standardise * u * xhat.abs();
         let folded = channel.invstd * constants.normalise * u * (x.abs() + channel.mean.abs());
         let rounding = match self.use_batch_stats {
-            true if self.arithmetic.folds => apart.max(folded),
-            true => apart,
+            true if self.is_unfolded() => apart,
+            true => apart.max(folded),
             false => folded,
         };
         // Both factors may be off, and where x̂ is 0 the product of their errors is all there is.
         let off = channel.invstd * (channel.mean_error + self.input_error(index));
         let error = off + (xhat.abs() + off) * channel.invstd_error + rounding;
-        let operands = if self.use_batch_stats {
+        let operands = if self.is_unfolded() {
             xhat.abs()
         } else {
             channel.invstd.max(1.0) * (x.abs() + channel.mean.abs())
@@ -192,8 +202,8 @@ impl Pass {
                 let exact = scaled + beta;
                 // Without weight and bias there is nothing to round.
                 let affine = if weight || bias.is_some() { constants.affine } else { 0.0 };
-                // The folded form, x·a + b with a = gamma·invstd and b = beta - mean·a, where nothing is summed.
-                let folded = if self.use_batch_stats {
+                // The folded form, x·a + b with a = gamma·invstd and b = beta - mean·a.
+                let folded = if self.is_unfolded() {
                     0.0
                 } else {
                     let a = gamma.abs() * stats.invstd;
@@ -344,6 +354,10 @@ impl Channel {
         let var_error = 2.0 * growth * var + 2.0 * off_on_the_way * var.sqrt() + off * off + tiny;
         let drift = drift_of_variance + arithmetic.random(terms.len()) * var;
         let var_error = var_error.max(drift);
+        // Squares about a mean that is rounded before it is used (Chan, Golub, LeVeque 1983, (1.7)).
+        let rounded_off = arithmetic.rounded_statistic(mean);
+        let about_it = if rounded_off > 0.0 { rounded_off * (2.0 * off + rounded_off) } else { 0.0 };
+        let var_error = var_error + about_it;
         // Of finite values even the sums here may overflow, in f64.
         let finite = terms.iter().all(|x| x.is_finite());
         let sum = n * (var + off * off + mean.abs());
@@ -362,7 +376,7 @@ impl Channel {
         // Beyond half the variance nothing is known of what comes in.
         let degenerate = spread > 0.0 && spread >= 0.5 * (var + eps).abs();
         let stats = Channel::with(arithmetic, eps, mean, var, var_error + spread);
-        let mean_error = off + shift + arithmetic.statistics * mean.abs();
+        let mean_error = off + shift + rounded_off;
         let may_overflow = sums_overflow || degenerate || shift.is_infinite() || stats.may_overflow;
         Channel { mean_error, may_overflow, ..stats }
     }
@@ -376,7 +390,7 @@ impl Channel {
         // An infinite variance is divided by, and there are numbers again.
         let unbounded = mean_error.is_infinite() || !var_error.is_finite();
         let may_overflow = unbounded || degenerate || stats.may_overflow;
-        let mean_error = mean_error + arithmetic.statistics * mean.abs();
+        let mean_error = mean_error + arithmetic.rounded_statistic(mean);
         Channel { mean_error, var_error, may_overflow, ..stats }
     }
 

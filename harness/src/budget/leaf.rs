@@ -100,8 +100,10 @@ impl Leaf {
     }
 
     /// The first of the layer's types, which says what mixed types are computed in; the input's where it has none.
-    fn first_dtype(&self, input: DType, before: View<'_>) -> DType {
-        let present = Slot::ALL.into_iter().find(|slot| before.tensor(observable(*slot)).is_some());
+    fn first_dtype(&self, input: DType, before: View<'_>, handed: bool) -> DType {
+        let is_handed = |slot: &Slot| handed || matches!(slot, Slot::Weight | Slot::Bias);
+        let present =
+            Slot::ALL.into_iter().filter(is_handed).find(|slot| before.tensor(observable(*slot)).is_some());
         present.map_or(input, |slot| self.state.dtype(slot))
     }
 
@@ -127,7 +129,9 @@ impl Leaf {
         let has = |name| before.tensor(name).is_some();
         let (has_mean, has_var) = (has(Observable::RunningMean), has(Observable::RunningVar));
         let use_batch_stats = mode.training || !(has_mean || has_var);
-        let layer = self.first_dtype(input.dtype, before);
+        // In training, statistics that are not tracked are not handed to the kernel.
+        let handed = !mode.training || self.config.track_running_stats;
+        let layer = self.first_dtype(input.dtype, before, handed);
         let mut arithmetic = Arithmetic::new(input.dtype, layer, accuracy, self.constants);
         arithmetic.coarse_data = coarse_data;
         let (shape, dtype) = (input.shape.clone(), self.output_dtype(&input, before));
@@ -135,7 +139,6 @@ impl Leaf {
         let mut pass = Pass::new(self.config.eps, arithmetic, input, use_batch_stats, before, &self.state);
         pass.wanted.weight = !no_grad && mode.weight && has(Observable::Weight);
         pass.wanted.bias = !no_grad && mode.bias && has(Observable::Bias);
-        let handed = !mode.training || self.config.track_running_stats;
         let refers_to_running = handed && has_mean && has_var && !pass.input.is_empty();
         pass.refers_to.extend(has(Observable::Weight).then_some(Slot::Weight));
         pass.refers_to
