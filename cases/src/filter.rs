@@ -154,7 +154,7 @@ fn value_matches(wanted: &str, found: &str) -> bool {
 }
 
 /// Whether `text` is `pattern`, where `*` stands for anything and `?` for one character.
-fn wildcard(pattern: &str, text: &str) -> bool {
+pub fn wildcard(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut star = None;

@@ -24,7 +24,7 @@ pub mod yaml;
 pub use case::Case;
 pub use dtype::DType;
 pub use expand::MAX_EXPANSION;
-pub use filter::{Filter, FilterError};
+pub use filter::{Filter, FilterError, wildcard};
 pub use observed::{ErrorClass, Observable, TensorName, is_same_path};
 pub use problem::{MAX_PROBLEMS, Problem, Problems, Source, Span, did_you_mean, near};
 pub use resolve::{MAX_CASE_BYTES, MAX_LAYERS, MAX_STEPS};

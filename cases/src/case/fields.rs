@@ -8,10 +8,11 @@ use crate::format::LayerSpec;
 use crate::yaml::Node;
 
 /// Fields that a case has beside those of the format, for filters: the class, the names of the steps in
-/// order, whether any forward happens in training mode, the number of layers, the layouts of inputs and gradients, and
-/// whether any layer holds a tensor in f16 or bf16 at any time.
-pub const DERIVED_FIELDS: [&str; 8] =
-    ["suite", "name", "kind", "steps", "trains", "layers", "layouts", "half_layers"];
+/// order, whether any forward happens in training mode, the number of layers, the layouts of inputs and gradients,
+/// whether any layer holds a tensor in f16 or bf16 at any time, whether any input has no values, and whether any is of one
+/// sample.
+pub const DERIVED_FIELDS: [&str; 10] =
+    ["suite", "name", "kind", "steps", "trains", "layers", "layouts", "half_layers", "empty", "one_sample"];
 
 /// Fields that a case has a value of even where it does not write them.
 const DEFAULTED_FIELDS: [&str; 11] = [
@@ -73,6 +74,8 @@ impl Case {
             "layers" => self.layers.len().to_string(),
             "layouts" => self.layouts(),
             "half_layers" => self.has_half_layers().to_string(),
+            "empty" => self.has_input(|shape| shape.contains(&0)).to_string(),
+            "one_sample" => self.has_input(|shape| shape.first() == Some(&1)).to_string(),
             "steps" => self.script.iter().map(Action::name).collect::<Vec<_>>().join(" "),
             "trains" => self.trains().to_string(),
             _ => return None,

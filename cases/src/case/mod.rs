@@ -265,8 +265,22 @@ impl Case {
             .layers
             .iter()
             .any(|layer| holds(layer).unwrap_or_else(|| self.script.iter().any(half_input)));
+        // Nor does one that hands its statistics to the kernel no more, and has no parameters.
+        let hands_over = |setting: &Setting| {
+            matches!(setting, Setting::TrackRunningStats(false) | Setting::Tensor(_, None))
+        };
+        let takes_away = |action: &Action| matches!(action, Action::Set { settings, .. } if settings.iter().any(hands_over));
+        let becomes = self.script.iter().any(takes_away) && self.script.iter().any(half_input);
         constructed
+            || becomes
             || self.script.iter().any(|action| matches!(action, Action::Cast { to, .. } if to.is_half()))
+    }
+
+    /// Whether any forward is of an input of such a shape.
+    fn has_input(&self, is_such: impl Fn(&[usize]) -> bool) -> bool {
+        self.script
+            .iter()
+            .any(|action| matches!(action, Action::Forward { input, .. } if is_such(&input.tensor.shape)))
     }
 
     /// The layouts of its inputs and gradients, each once, in their order.

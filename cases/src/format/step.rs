@@ -109,7 +109,7 @@ pub enum Step {
         /// Which part of the model.
         #[serde(default)]
         at: Option<String>,
-        /// The learning rate.
+        /// The learning rate; not negative.
         #[serde(default = "default_learning_rate")]
         lr: f64,
     },

@@ -94,8 +94,9 @@ impl Resolver<'_> {
             }
             Step::Set(set) => Action::Set { at, settings: self.settings(here, set, progress) },
             Step::Sgd { lr, .. } => {
-                if !lr.is_finite() {
-                    self.problem(&format!("{path}.sgd.lr"), "`lr` must be finite", "");
+                if !lr.is_finite() || *lr < 0.0 {
+                    let message = "`lr` must be finite and not negative";
+                    self.problem(&format!("{path}.sgd.lr"), message, "torch.optim.SGD refuses any other");
                 }
                 Action::Sgd { at, lr: *lr }
             }

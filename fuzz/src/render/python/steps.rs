@@ -111,15 +111,7 @@ impl<'s> Steps<'s> {
                 if parameters.is_empty() {
                     return Lines::of("# There are no parameters to take a step with.\n");
                 }
-                let rate = float(*lr);
-                if *lr >= 0.0 {
-                    return Lines::of(format!("torch.optim.SGD({part}.parameters(), lr={rate}).step()\n"));
-                }
-                // The optimiser's own step; it takes no such rate.
-                let step = format!("parameter.add_(parameter.grad, alpha=-({rate}))\n");
-                let step = format!("if parameter.grad is not None:\n{}", indented(&step));
-                let all = format!("for parameter in {part}.parameters():\n{}", indented(&step));
-                Lines::of(format!("with torch.no_grad():\n{}", indented(&all)))
+                Lines::of(format!("torch.optim.SGD({part}.parameters(), lr={}).step()\n", float(*lr)))
             }
             Action::ResetRunningStats { at } => {
                 Lines::of(self.each(at, step, |layer, _| format!("{layer}.reset_running_stats()\n")))

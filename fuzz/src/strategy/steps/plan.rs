@@ -121,7 +121,7 @@ fn what() -> BoxedStrategy<What> {
     let own_grad = prop_oneof![3 => Just(None), 1 => data::grad()];
     let grad_layout = prop_oneof![6 => Just(Layout::Contiguous), 1 => layout()];
     let backward = (own_grad, grad_layout).prop_map(|(grad, layout)| What::Backward { grad, layout });
-    let lr = prop::sample::select(vec![0.1, 1.0, 0.0, 1e-3, -0.1, 100.0]);
+    let lr = prop::sample::select(vec![0.1, 1.0, 0.0, 1e-3, 0.5, 100.0]);
     let freeze = (frozen(), prop::bool::weighted(0.3)).prop_map(|((what, reach), sticky)| What::Freeze {
         what,
         reach,
