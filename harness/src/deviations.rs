@@ -6,12 +6,16 @@
 //! accuracy instead: within the budget of that class a mismatch is `known`, outside it fails, and no case
 //! has to need it as long as one does. So it is with `everywhere: false`, for what depends on more than a filter can
 //! say.
+//!
+//! The cases of a filter are those of the suites. Of others, as those that a hunt makes by chance, an entry says
+//! `elsewhere` what counts as the same deviation: which cases deviate in what it `affects`, or, as a filter cannot say
+//! everything, what `shows` first. All that comes after that is known as well: it no longer starts where PyTorch does.
 
 use std::fmt;
 
 use bn_api::Observable;
 use bn_cases::yaml::{decode, parse};
-use bn_cases::{Case, Filter, FilterError, Problem, Problems, Source, did_you_mean};
+use bn_cases::{Case, Filter, FilterError, Problem, Problems, Source, did_you_mean, wildcard};
 use serde::{Deserialize, Deserializer, de};
 
 use crate::budget::Accuracy;
@@ -39,6 +43,9 @@ pub struct Deviation {
     /// Whether every case that the entry covers deviates; otherwise it is enough that one does.
     #[serde(default = "yes")]
     everywhere: bool,
+    /// What counts as this deviation in cases that the entry was not written for.
+    #[serde(default)]
+    elsewhere: Option<Elsewhere>,
     /// What happens and why, for whoever reads the report.
     pub reason: String,
     /// Where it is documented or reported, or the place in the source.
@@ -47,6 +54,41 @@ pub struct Deviation {
     pub smallest: String,
     #[serde(skip)]
     filter: Filter,
+}
+
+/// What counts as a deviation in cases that its entry was not written for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Elsewhere {
+    /// Filter terms: which of them it may be; any where there is none.
+    #[serde(default)]
+    cases: Vec<String>,
+    /// Patterns of what is wrong first, as a hunt's finds are headed (`forward: running_var is off`). Where there is none,
+    /// these cases are covered like those of the suites.
+    #[serde(default)]
+    shows: Vec<String>,
+    #[serde(skip)]
+    filter: Filter,
+    /// Whether it is such cases that the entry is asked about.
+    #[serde(skip)]
+    is_asked: bool,
+}
+
+/// What a backend declares of one case: entries with their numbers.
+#[derive(Debug, Default)]
+pub struct Declared<'d> {
+    /// Those that cover it.
+    pub covering: Vec<(usize, &'d Deviation)>,
+    /// Those that cover it if what is wrong first is what they say.
+    pub showing: Vec<(usize, &'d Deviation)>,
+}
+
+impl Declared<'_> {
+    /// What is said of an entry that covers the case in one way or the other.
+    pub fn entry(&self, number: usize) -> Option<&Deviation> {
+        let all = self.covering.iter().chain(&self.showing);
+        all.into_iter().find(|(known, _)| *known == number).map(|(_, entry)| *entry)
+    }
 }
 
 /// Something that can deviate.
@@ -107,7 +149,29 @@ fn yes() -> bool {
 impl Deviation {
     /// Whether the entry covers a case.
     pub fn covers(&self, case: &Case) -> bool {
-        self.filter.matches(case)
+        let elsewhere = self.asked_elsewhere().filter(|elsewhere| elsewhere.shows.is_empty());
+        self.filter.matches(case) || elsewhere.is_some_and(|elsewhere| elsewhere.filter.matches(case))
+    }
+
+    /// Whether the entry may cover a case, if what is wrong first is what it [shows](Self::shows).
+    fn may_show_in(&self, case: &Case) -> bool {
+        let elsewhere = self.asked_elsewhere().filter(|elsewhere| !elsewhere.shows.is_empty());
+        elsewhere.is_some_and(|elsewhere| elsewhere.filter.matches(case))
+    }
+
+    /// Whether the entry says anything of cases that it was not written for.
+    pub fn speaks_of_others(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
+    /// Whether what is wrong first is what the entry says of cases that it was not written for.
+    pub fn shows(&self, first: &str) -> bool {
+        self.asked_elsewhere()
+            .is_some_and(|elsewhere| elsewhere.shows.iter().any(|pattern| wildcard(pattern, first)))
+    }
+
+    fn asked_elsewhere(&self) -> Option<&Elsewhere> {
+        self.elsewhere.as_ref().filter(|elsewhere| elsewhere.is_asked)
     }
 
     /// Whether a case that the entry covers has to deviate.
@@ -150,13 +214,19 @@ impl Deviations {
                 }
                 let mut number = 0;
                 entries.retain_mut(|entry| {
-                    let place = format!("deviations.{number}.cases");
+                    let place = format!("deviations.{number}");
                     number += 1;
-                    match Filter::parse(entry.cases.iter().map(String::as_str), cases) {
-                        Ok(filter) => entry.filter = filter,
-                        Err(FilterError::UnknownField { .. }) if others => return false,
-                        Err(error) => {
-                            problems.push(Problem::at(&source, root.span_of(&place), error.to_string()));
+                    let of_suites = (&entry.cases, &mut entry.filter, format!("{place}.cases"));
+                    let elsewhere = entry.elsewhere.as_mut().map(|elsewhere| {
+                        (&elsewhere.cases, &mut elsewhere.filter, format!("{place}.elsewhere.cases"))
+                    });
+                    for (terms, filter, place) in [Some(of_suites), elsewhere].into_iter().flatten() {
+                        match Filter::parse(terms.iter().map(String::as_str), cases) {
+                            Ok(parsed) => *filter = parsed,
+                            Err(FilterError::UnknownField { .. }) if others => return false,
+                            Err(error) => {
+                                problems.push(Problem::at(&source, root.span_of(&place), error.to_string()));
+                            }
                         }
                     }
                     true
@@ -170,13 +240,31 @@ impl Deviations {
         }
     }
 
-    /// The same for cases that the entries were not written for: what they cover there may deviate, and need not.
+    /// The same for cases that the entries were not written for: what they cover there, or say of them alone, may deviate, and
+    /// need not.
     #[must_use]
-    pub fn that_need_not_occur(mut self) -> Self {
+    pub fn elsewhere(mut self) -> Self {
         for entry in &mut self.entries {
             entry.everywhere = false;
+            if let Some(elsewhere) = &mut entry.elsewhere {
+                elsewhere.is_asked = true;
+            }
         }
         self
+    }
+
+    /// What is declared of a case.
+    pub fn of(&self, case: &Case) -> Declared<'_> {
+        let mut declared = Declared::default();
+        for (number, entry) in self.entries.iter().enumerate() {
+            if entry.covers(case) {
+                declared.covering.push((number, entry));
+            }
+            if entry.may_show_in(case) {
+                declared.showing.push((number, entry));
+            }
+        }
+        declared
     }
 
     /// What is wrong with the entries as far as the cases tell: one that covers none, and one whose smallest

@@ -47,17 +47,20 @@ impl Sign {
 
     /// Of a result that is not as expected.
     pub fn of(result: &CaseResult) -> Self {
-        let of = |action: &str, what: String| {
-            // A forward is wrong in the same way whether a graph is kept or not.
-            let action = action.strip_suffix(" (no_grad)").unwrap_or(action).to_owned();
-            Sign { verdict: result.verdict, action, what }
-        };
-        for step in &result.steps {
-            if let Some(what) = first_wrong(step) {
-                return of(&step.action, what);
-            }
-        }
-        of("", without_numbers(result.reason.as_deref().unwrap_or("nothing is said")))
+        let shown = result.steps.iter().find_map(|step| Self::of_step(result.verdict, step));
+        shown.unwrap_or_else(|| Sign {
+            verdict: result.verdict,
+            action: String::new(),
+            what: without_numbers(result.reason.as_deref().unwrap_or("nothing is said")),
+        })
+    }
+
+    /// Of what is wrong first at a step; nothing where nothing is.
+    pub fn of_step(verdict: Verdict, step: &StepResult) -> Option<Self> {
+        let what = first_wrong(step)?;
+        // A forward is wrong in the same way whether a graph is kept or not.
+        let action = step.action.strip_suffix(" (no_grad)").unwrap_or(&step.action).to_owned();
+        Some(Sign { verdict, action, what })
     }
 }
 
@@ -99,16 +102,21 @@ fn is_wrong(verdict: Verdict) -> bool {
 }
 
 fn first_wrong(step: &StepResult) -> Option<String> {
+    let class = |error: &Option<RaisedError>| {
+        error.as_ref().map_or_else(|| "no error".to_owned(), |error| format!("error {}", error.class))
+    };
     if let Some(ErrorResult { verdict, expected, got }) = &step.error
         && is_wrong(*verdict)
     {
-        let class = |error: &Option<RaisedError>| {
-            error.as_ref().map_or_else(|| "no error".to_owned(), |error| format!("error {}", error.class))
-        };
         return Some(format!("{} where {} is due", class(got), class(expected)));
     }
     let tensor = step.tensors.iter().find(|tensor| is_wrong(tensor.verdict))?;
-    Some(format!("{} {}", tensor.tensor.tensor, how(tensor)))
+    let what = format!("{} {}", tensor.tensor.tensor, how(tensor));
+    // What is left behind by something that raises is another mistake than a wrong number.
+    Some(match &step.error {
+        Some(ErrorResult { expected: expected @ Some(_), .. }) => format!("{what} after {}", class(expected)),
+        _ => what,
+    })
 }
 
 /// How a tensor is wrong.

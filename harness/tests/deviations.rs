@@ -65,6 +65,29 @@ mod reading {
     }
 
     #[test]
+    fn what_is_said_of_other_cases_is_said_of_those_alone() {
+        let elsewhere = "    elsewhere: {cases: [\"dtype=f16\"]}\n";
+        let deviations = read(&entry_with("double", "output", elsewhere, "example/double"));
+        let covered = |deviations: &Deviations| {
+            let suite = example();
+            let covered = suite
+                .cases
+                .iter()
+                .filter(|case| deviations.entries[0].covers(case))
+                .map(|case| case.name.to_string());
+            covered.collect::<Vec<_>>()
+        };
+        assert_eq!(covered(&deviations), ["double"]);
+        assert_eq!(covered(&deviations.elsewhere()), ["double", "half"]);
+    }
+
+    #[test]
+    fn an_unknown_filter_field_is_found_in_what_is_said_of_other_cases() {
+        let elsewhere = "    elsewhere: {cases: [\"dtpye=f16\"]}\n";
+        insta::assert_snapshot!(refusal(&entry_with("double", "output", elsewhere, "example/double")));
+    }
+
+    #[test]
     fn an_empty_list_is_a_good_file() {
         assert_eq!(read("deviations: []\n").entries.len(), 0);
     }

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use bn_api::{Action, LayerConfig, Request, Setting, Tensor};
+use bn_api::{Action, ErrorClass, LayerConfig, Request, Setting, Tensor};
 use bn_cases::DType;
 use bn_cases::case::{Case, Slot};
-use bn_cases::format::{CaseSpec, Fill, InputSpec, LayerSpec, LoadSpec, ModelNode, SetSpec, Step, Tier};
+use bn_cases::format::{
+    CaseSpec, Expectation, Fill, InputSpec, LayerSpec, LoadSpec, ModelNode, SetSpec, Step, Tier,
+};
 use bn_cases::yaml::Literal;
 
 use super::{read_back, suite};
@@ -13,12 +15,18 @@ use super::{read_back, suite};
 /// The suite that such a case is in.
 const SUITE: &str = "request";
 
-/// The case that asks what a request asks.
+/// The case that asks what a request asks. `errors` are those that its steps raise, the new layer first, as far as they are
+/// known.
 ///
 /// # Errors
 /// When there is no such case: the format refuses inputs that no layer takes, unless the case says which error is due.
-pub fn of_request(request: &Request) -> Result<Case, String> {
-    let mut case = read_back("request.yaml", &suite(SUITE, &spec(request)))?;
+pub fn of_request(request: &Request, errors: &[Option<ErrorClass>]) -> Result<Case, String> {
+    let expect = |(step, error): (usize, &Option<ErrorClass>)| {
+        let error = Some((*error)?);
+        Some(Expectation { step, layer: None, tensor: None, values: None, within: 0.0, error, source: None })
+    };
+    let expect = errors.iter().take(request.actions.len() + 1).enumerate().filter_map(expect).collect();
+    let mut case = read_back("request.yaml", &suite(SUITE, &CaseSpec { expect, ..spec(request) }))?;
     case.id.clone_from(&request.case);
     Ok(case)
 }
@@ -177,7 +185,7 @@ mod tests {
         let (mut same, mut refused) = (0, Vec::new());
         for number in 0..400 {
             let request = Request::from_case(&random::case(3, number));
-            match of_request(&request) {
+            match of_request(&request, &[]) {
                 Ok(case) => {
                     assert!(Request::from_case(&case) == request, "{}", request.case);
                     same += 1;

@@ -9,7 +9,7 @@ use super::clock::{Clock, Timed, own};
 use super::overall::{Context, Overall, largest_budget};
 use super::{Lineup, step_names};
 use crate::album::draw;
-use crate::deviations::{Deviation, Deviations};
+use crate::deviations::Deviations;
 use crate::journal::Entry;
 use crate::judge::check_published;
 use crate::oracle::{Expected, Oracle};
@@ -63,19 +63,14 @@ impl Desk {
             let own = own(backend.as_ref(), asked[number].elapsed().as_nanos() as u64);
             stages.backends += own;
             stages.pipe += nanos.saturating_sub(own);
-            let declared: Vec<(usize, &Deviation)> = deviations
-                .get(number)
-                .into_iter()
-                .flat_map(|deviations| deviations.entries.iter().enumerate())
-                .filter(|(_, entry)| entry.covers(case))
-                .collect();
+            let declared = deviations.get(number).map(|of_it| of_it.of(case)).unwrap_or_default();
             let mut needed_here = Vec::new();
             let mut verdict = match (&expected, &vacuity) {
                 (Err(why), _) => Overall::new(Verdict::Suspect, why.clone()),
                 (Ok(_), None) => Overall::new(Verdict::Suspect, doubts.join("; ")),
                 (Ok(expected), Some(vacuity)) => {
                     let (backend, latest) = (backend.as_ref(), &self.latest[number][..]);
-                    let (names, declared) = (&names[..], &declared[..]);
+                    let (names, declared) = (&names[..], &declared);
                     let context = Context { expected, vacuity, backend, latest, names, declared };
                     context.verdict(&response, &mut needed_here)
                 }

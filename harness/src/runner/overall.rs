@@ -2,7 +2,8 @@
 
 use bn_api::{Outcome, Responder, Response, StepAnswer};
 
-use crate::deviations::{Affected, Deviation};
+use crate::deviations::{Affected, Declared, Deviation};
+use crate::finds::Sign;
 use crate::judge::{compare_declared, judge};
 use crate::oracle::Expected;
 use crate::results::{StepResult, TensorResult, Verdict};
@@ -37,8 +38,8 @@ pub struct Context<'a> {
     pub latest: &'a [StepAnswer],
     /// The steps' names, the new layer first.
     pub names: &'a [&'static str],
-    /// What is declared of the case, with the numbers of the entries.
-    pub declared: &'a [(usize, &'a Deviation)],
+    /// What is declared of the case.
+    pub declared: &'a Declared<'a>,
 }
 
 impl Context<'_> {
@@ -53,7 +54,7 @@ impl Context<'_> {
                 Overall::new(Verdict::Timeout, message.clone())
             }
             Response::Broken { how: Outcome::Crash, message } => {
-                match self.declared.iter().find(|(_, entry)| entry.covers_what(Affected::Crash)) {
+                match self.declared.covering.iter().find(|(_, entry)| entry.covers_what(Affected::Crash)) {
                     Some((number, entry)) => {
                         needed.push(*number);
                         Overall::new(Verdict::Known, describe(entry))
@@ -75,6 +76,7 @@ impl Context<'_> {
         for (step, answer) in steps.iter_mut().zip(answers) {
             self.declare(step, answer, needed);
         }
+        self.know_by_what_shows(&mut steps, needed);
         self.vacuity.annotate(&mut steps, answers, self.latest);
         let verdicts = || {
             let errors = steps.iter().filter_map(|step| step.error.as_ref().map(|error| error.verdict));
@@ -83,8 +85,8 @@ impl Context<'_> {
         let compared = steps
             .iter()
             .any(|step| step.error.is_some() || step.tensors.iter().any(TensorResult::was_compared));
-        let no_longer =
-            self.declared.iter().find(|(number, entry)| entry.must_occur() && !needed.contains(number));
+        let mut covering = self.declared.covering.iter();
+        let no_longer = covering.find(|(number, entry)| entry.must_occur() && !needed.contains(number));
         let (verdict, reason) = if verdicts().any(|verdict| verdict == Verdict::Fail) {
             (Verdict::Fail, None)
         } else if verdicts().any(|verdict| verdict == Verdict::Suspect) {
@@ -93,8 +95,10 @@ impl Context<'_> {
             let reason = format!("the declared deviation `{}` does not occur here any more", entry.name);
             (Verdict::Fixed, Some(reason))
         } else if !needed.is_empty() {
-            let entries = self.declared.iter().filter(|(number, _)| needed.contains(number));
-            (Verdict::Known, Some(entries.map(|(_, entry)| describe(entry)).collect::<Vec<_>>().join("\n")))
+            let mut numbers = needed.clone();
+            numbers.sort_unstable();
+            let entries = numbers.into_iter().filter_map(|number| self.declared.entry(number));
+            (Verdict::Known, Some(entries.map(describe).collect::<Vec<_>>().join("\n")))
         } else if !compared {
             (Verdict::Vacuous, Some("nothing was compared".to_owned()))
         } else if let Some(why) = self.vacuity.of_case() {
@@ -117,7 +121,7 @@ impl Context<'_> {
         if let Some(error) = &mut step.error
             && error.verdict == Verdict::Fail
             && let Some((number, _)) =
-                self.declared.iter().find(|(_, entry)| entry.covers_what(Affected::Error))
+                self.declared.covering.iter().find(|(_, entry)| entry.covers_what(Affected::Error))
         {
             error.verdict = Verdict::Known;
             need(*number);
@@ -128,6 +132,7 @@ impl Context<'_> {
             }
             let covering = self
                 .declared
+                .covering
                 .iter()
                 .filter(|(_, entry)| entry.covers_what(Affected::Tensor(tensor.tensor.tensor)));
             for (number, entry) in covering {
@@ -139,6 +144,33 @@ impl Context<'_> {
                     need(*number);
                     break;
                 }
+            }
+        }
+    }
+}
+
+impl Context<'_> {
+    /// Turns what is wrong first, where an entry says that of cases it was not written for, into something known, and what
+    /// comes after it as well: that no longer starts where PyTorch does.
+    fn know_by_what_shows(&self, steps: &mut [StepResult], needed: &mut Vec<usize>) {
+        if self.declared.showing.is_empty() {
+            return;
+        }
+        let signs = steps.iter().enumerate();
+        let mut signs = signs.filter_map(|(place, step)| Some((place, Sign::of_step(Verdict::Fail, step)?)));
+        let Some((place, sign)) = signs.next() else { return };
+        let shown = sign.to_string();
+        let Some((number, _)) = self.declared.showing.iter().find(|(_, entry)| entry.shows(&shown)) else {
+            return;
+        };
+        if !needed.contains(number) {
+            needed.push(*number);
+        }
+        for step in &mut steps[place..] {
+            let error = step.error.as_mut().map(|error| &mut error.verdict);
+            let tensors = step.tensors.iter_mut().map(|tensor| &mut tensor.verdict);
+            for verdict in error.into_iter().chain(tensors).filter(|verdict| **verdict == Verdict::Fail) {
+                *verdict = Verdict::Known;
             }
         }
     }

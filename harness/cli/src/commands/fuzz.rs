@@ -95,7 +95,7 @@ fn properties(names: &[String]) -> Result<Vec<&'static dyn Property>, CliError> 
 /// What the backends declare; of cases made by chance it may be so, and need not.
 fn declared(chosen: &Chosen, suites: &[PathBuf]) -> Result<Vec<Deviations>, CliError> {
     let cases = Cases::load(suites)?;
-    Ok(chosen.deviations(&cases)?.into_iter().map(Deviations::that_need_not_occur).collect())
+    Ok(chosen.deviations(&cases)?.into_iter().map(Deviations::elsewhere).collect())
 }
 
 /// Everyone, for one thread; once more with other threads where a property asks for that.

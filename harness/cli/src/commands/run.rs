@@ -83,7 +83,7 @@ pub fn run(suites: &[PathBuf], args: &RunArgs) -> Result<Outcome, CliError> {
 fn deviations(chosen: &Chosen, cases: &Cases, by_chance: bool) -> Result<Vec<Deviations>, CliError> {
     let declared = chosen.deviations(cases)?;
     if by_chance {
-        return Ok(declared.into_iter().map(Deviations::that_need_not_occur).collect());
+        return Ok(declared.into_iter().map(Deviations::elsewhere).collect());
     }
     Ok(declared)
 }
