@@ -17,12 +17,13 @@ pub struct Cases {
 }
 
 impl Cases {
-    /// Reads the suites at `paths`, or, when none is named, `cases/suites` in this folder or one above it.
+    /// Reads the suites at `paths`, or, when none is named, those of the checkout: `cases/suites` in this folder or one above
+    /// it, and beside it what hunts have found.
     ///
     /// # Errors
     /// When there are none, or something is wrong with one.
     pub fn load(paths: &[PathBuf]) -> Result<Self, CliError> {
-        let suites = if paths.is_empty() { load(&[find_suites()?])? } else { load(paths)? };
+        let suites = if paths.is_empty() { load(&find_suites()?)? } else { load(paths)? };
         if suites.iter().all(|suite| suite.cases.is_empty()) {
             return Err(CliError::NoSuites {
                 place: paths.first().cloned().unwrap_or_else(|| "cases/suites".into()),
@@ -90,13 +91,21 @@ pub fn tier_of(terms: &[String], asked: Option<Tier>) -> Tier {
     asked.unwrap_or(if terms.is_empty() { Tier::Quick } else { Tier::Full })
 }
 
-fn find_suites() -> Result<PathBuf, CliError> {
+/// Where a checkout has its suites.
+const SUITES: &str = "cases/suites";
+
+/// Where it keeps what hunts have found.
+pub const FOUND: &str = "cases/regressions/found";
+
+fn find_suites() -> Result<Vec<PathBuf>, CliError> {
     let here = std::env::current_dir()?;
-    let suites = Path::new("cases/suites");
     // Shown as the user would write it.
-    if here.join(suites).is_dir() {
-        return Ok(suites.to_owned());
-    }
-    let above = here.ancestors().map(|folder| folder.join(suites)).find(|path| path.is_dir());
-    above.ok_or_else(|| CliError::NoSuites { place: here.join(suites) })
+    let checkout = if here.join(SUITES).is_dir() {
+        Path::new("")
+    } else {
+        let above = here.ancestors().find(|folder| folder.join(SUITES).is_dir());
+        above.ok_or_else(|| CliError::NoSuites { place: here.join(SUITES) })?
+    };
+    let found = Some(checkout.join(FOUND)).filter(|found| here.join(found).is_dir());
+    Ok([checkout.join(SUITES)].into_iter().chain(found).collect())
 }

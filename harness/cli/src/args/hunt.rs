@@ -8,6 +8,7 @@ use clap::builder::RangedU64ValueParser;
 
 use super::random::MOST;
 use super::{Backends, Format};
+use crate::selection::FOUND;
 
 /// The arguments of `fuzz`.
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ pub struct PromoteArgs {
     #[arg(long, value_name = "TEXT")]
     pub about: Option<String>,
     /// The folder that it is kept in.
-    #[arg(long, value_name = "FOLDER", default_value = "cases/regressions/found")]
+    #[arg(long, value_name = "FOLDER", default_value = FOUND)]
     pub to: PathBuf,
 }
 
