@@ -310,7 +310,7 @@ mod tests {
             Step::LoadState(Box::new(LoadSpec { from: Some("first".to_owned()), ..LoadSpec::default() })),
             Step::Set(Box::new(away)),
             Step::Set(Box::new(new)),
-            Step::Sgd { at: at(), lr: -0.25 },
+            Step::Sgd { at: at(), lr: 0.25 },
             Step::Sgd { at: None, lr: 0.1 },
         ];
         for at in [None, at()] {
