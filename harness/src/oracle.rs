@@ -75,7 +75,7 @@ impl<'r> Expected<'r> {
         arbiter: &mut dyn Responder,
         request: &'r Request,
     ) -> Result<Self, String> {
-        let wide = request.widened();
+        let wide = request.widened().contiguous();
         // It answers while the arbiter does.
         oracle.ask(&wide);
         let arbitrated =
@@ -94,7 +94,7 @@ impl<'r> Expected<'r> {
         arbiter: &mut dyn Responder,
         request: &'r Request,
     ) -> Result<Self, String> {
-        let wide = request.widened();
+        let wide = request.widened().contiguous();
         let exact = answers("arbiter", arbiter.respond(&wide), &wide)?;
         match recording.answer(&wide, &exact) {
             Ok(recorded) => {
@@ -133,7 +133,7 @@ impl<'r> Expected<'r> {
     /// # Errors
     /// Why it gave no answer.
     pub fn of_arbiter(arbiter: &mut dyn Responder, request: &'r Request) -> Result<Self, String> {
-        let wide = request.widened();
+        let wide = request.widened().contiguous();
         Ok(Self::new(request, answers("arbiter", arbiter.respond(&wide), &wide)?, Vec::new()))
     }
 

@@ -35,7 +35,10 @@ cases:
 }
 
 fn questions() -> Vec<Request> {
-    common::cases(&[example()]).into_iter().map(|case| Request::from_case(case).widened()).collect()
+    common::cases(&[example()])
+        .into_iter()
+        .map(|case| Request::from_case(case).widened().contiguous())
+        .collect()
 }
 
 fn exact(request: &Request) -> Vec<StepAnswer> {

@@ -123,9 +123,8 @@ impl Request {
         Request { case: case.id.clone(), layers, actions }
     }
 
-    /// The same question with every floating-point tensor held in float64 and contiguous, which changes no number: what the
-    /// oracle and the arbiter are asked. libtorch has kernels of their own for other layouts, whose mistakes would be the
-    /// oracle's.
+    /// The same question with every floating-point tensor held in float64, which changes no number: what the oracle
+    /// and the arbiter are asked, [contiguous](Request::contiguous).
     #[must_use]
     pub fn widened(&self) -> Self {
         let wide = |tensor: &Tensor| match tensor.dtype() {
@@ -144,24 +143,23 @@ impl Request {
         Request {
             case: self.case.clone(),
             layers: layers.collect(),
-            actions: self
-                .actions
-                .iter()
-                .map(|action| contiguous(action.map(&mut |tensor| wide(tensor))))
-                .collect(),
+            actions: self.actions.iter().map(|action| action.map(&mut |tensor| wide(tensor))).collect(),
         }
     }
-}
 
-/// The same step with its input, or gradient, in the order of its elements.
-fn contiguous(action: Action) -> Action {
-    let layout = Layout::Contiguous;
-    match action {
-        Action::Forward { at, input, no_grad } => {
-            Action::Forward { at, input: Input { layout, ..input }, no_grad }
+    /// The same question with every input and gradient contiguous, which changes no number. libtorch has kernels of their own for
+    /// other layouts, whose mistakes would be the oracle's.
+    #[must_use]
+    pub fn contiguous(mut self) -> Self {
+        for action in &mut self.actions {
+            match action {
+                Action::Forward { input: Input { layout, .. }, .. } | Action::Backward { layout, .. } => {
+                    *layout = Layout::Contiguous;
+                }
+                _ => {}
+            }
         }
-        Action::Backward { grad, .. } => Action::Backward { grad, layout },
-        other => other,
+        self
     }
 }
 

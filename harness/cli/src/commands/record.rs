@@ -23,7 +23,7 @@ const SHOWN: usize = 10;
 pub fn record(suites: &[PathBuf], args: &RecordArgs) -> Result<Outcome, CliError> {
     let cases = Cases::load(suites)?;
     let all = cases.all();
-    let questions = |index: usize| Request::from_case(all[index]).widened();
+    let questions = |index: usize| Request::from_case(all[index]).widened().contiguous();
     let jobs = jobs(args.jobs);
     if let Some(path) = &args.check {
         let recording = backends::recording(Some(path))?;
