@@ -14,7 +14,7 @@ mod step;
 
 use fill::fill;
 use layer::layer;
-pub use request::of_request;
+pub use request::{of_request, suite_of_request};
 use step::step;
 
 /// The name of the one case of a rendered suite.

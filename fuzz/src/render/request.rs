@@ -21,14 +21,19 @@ const SUITE: &str = "request";
 /// # Errors
 /// When there is no such case: the format refuses inputs that no layer takes, unless the case says which error is due.
 pub fn of_request(request: &Request, errors: &[Option<ErrorClass>]) -> Result<Case, String> {
+    let mut case = read_back("request.yaml", &suite_of_request(SUITE, request, errors))?;
+    case.id.clone_from(&request.case);
+    Ok(case)
+}
+
+/// The same as the text of a suite of this name.
+pub fn suite_of_request(name: &str, request: &Request, errors: &[Option<ErrorClass>]) -> String {
     let expect = |(step, error): (usize, &Option<ErrorClass>)| {
         let error = Some((*error)?);
         Some(Expectation { step, layer: None, tensor: None, values: None, within: 0.0, error, source: None })
     };
     let expect = errors.iter().take(request.actions.len() + 1).enumerate().filter_map(expect).collect();
-    let mut case = read_back("request.yaml", &suite(SUITE, &CaseSpec { expect, ..spec(request) }))?;
-    case.id.clone_from(&request.case);
-    Ok(case)
+    suite(name, &CaseSpec { expect, ..spec(request) })
 }
 
 /// What a request asks, as it is written.
@@ -47,6 +52,7 @@ pub fn spec(request: &Request) -> CaseSpec {
         Action::Forward { input, .. } => Some(input.tensor.shape().to_vec()),
         _ => None,
     });
+    let shape = shape.or_else(|| request.layers.first().map(some_shape));
     CaseSpec {
         about: None,
         tier: Tier::default(),
@@ -60,6 +66,16 @@ pub fn spec(request: &Request) -> CaseSpec {
         seed: 0,
         expect: Vec::new(),
     }
+}
+
+/// A shape that a layer takes, for a case has one even where there is no forward.
+fn some_shape(layer: &LayerConfig) -> Vec<usize> {
+    const LARGEST: usize = 5;
+    let mut shape = vec![2, layer.features];
+    while shape.len() < LARGEST && !layer.kind.takes(shape.len()) {
+        shape.push(1);
+    }
+    shape
 }
 
 /// The type of the case: that of the gradient of an output without a type of its own, of integers; else of the layers.

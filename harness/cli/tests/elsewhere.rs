@@ -5,9 +5,12 @@ mod common;
 
 use std::fs;
 
+use bn_api::{ErrorClass, InProcess, Request};
 use bn_cases::{Case, load};
 use bn_fuzz::render;
 use bn_harness::deviations::Deviations;
+use bn_harness::oracle::Expected;
+use bn_reference::Arbiter;
 use common::{bncheck, ended, root};
 
 /// An entry's smallest case, under another name, is one of those others: it must be known there as well, or what the entry
@@ -26,7 +29,12 @@ fn the_smallest_case_of_an_entry_is_known_by_what_it_says_of_others() {
         for entry in declared.entries.iter().filter(|entry| entry.speaks_of_others()) {
             let smallest = cases.iter().find(|case| case.id == entry.smallest);
             let smallest = smallest.unwrap_or_else(|| panic!("{backend}: {} is no case", entry.smallest));
-            let yaml = render::suite(&format!("others/{}", entry.name), &smallest.spec());
+            let name = format!("others/{}", entry.name);
+            let request = Request::from_case(smallest);
+            let expected = Expected::of_arbiter(&mut InProcess::new(Arbiter), &request).expect("it answers");
+            let errors: Vec<Option<ErrorClass>> =
+                expected.steps.iter().map(|step| step.error.as_ref().map(|error| error.class)).collect();
+            let yaml = render::suite_of_request(&name, &request, &errors);
             fs::write(folder.path().join(format!("{}.yaml", entry.name)), yaml).expect("it is written");
             written += 1;
         }
