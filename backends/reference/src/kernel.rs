@@ -1,5 +1,7 @@
 //! Brings tensors into the form of the formulas, and back.
 
+use std::cell::LazyCell;
+
 use bn_api::{
     DType, Forward, Gradients, Kernel, LayerError, Layout, RunningStats, Strided, Tensor, Wanted, dtypes,
 };
@@ -94,10 +96,9 @@ fn forward<A: NdFloat>(call: Forward<'_>) -> (Tensor, SavedAs<A>) {
     let channels = call.input.channels().count;
     let x: Array2<A> = by_channel(call.input, call.layout);
     let n: A = formulas::number(x.ncols() as f64);
+    let is_empty = x.is_empty();
     let (mean, variance) = match &call.running {
-        Some(running) if !call.use_batch_stats && !x.is_empty() => {
-            (vector(&running.mean), vector(&running.var))
-        }
+        Some(running) if !call.use_batch_stats && !is_empty => (vector(&running.mean), vector(&running.var)),
         _ => {
             let mean = formulas::batch_mean(x.view());
             let variance = formulas::batch_variance(x.view(), mean.view());
@@ -105,7 +106,7 @@ fn forward<A: NdFloat>(call: Forward<'_>) -> (Tensor, SavedAs<A>) {
         }
     };
     // An empty batch has no statistics and moves none.
-    if let (true, Some(running), false) = (call.use_batch_stats, call.running, x.is_empty()) {
+    if let (true, Some(running), false) = (call.use_batch_stats, call.running, is_empty) {
         let momentum = formulas::number(call.factor);
         let unbiased = formulas::unbiased(variance.view(), n);
         let moved = |old: &Tensor, batch: &Array1<A>| {
@@ -115,10 +116,10 @@ fn forward<A: NdFloat>(call: Forward<'_>) -> (Tensor, SavedAs<A>) {
         *running = RunningStats { mean: moved(&running.mean, &mean), var: moved(&running.var, &unbiased) };
     }
     let inverse_std = formulas::inverse_std(variance.view(), formulas::number(call.eps));
-    let xhat = formulas::normalise(x.view(), mean.view(), inverse_std.view());
+    let xhat = formulas::normalise(x, mean.view(), inverse_std.view());
     // Of an empty batch there may be another number of channels than of parameters.
-    let gamma = call.weight.filter(|_| !x.is_empty()).map_or_else(|| Array1::ones(channels), vector);
-    let beta = call.bias.filter(|_| !x.is_empty()).map_or_else(|| Array1::zeros(channels), vector);
+    let gamma = call.weight.filter(|_| !is_empty).map_or_else(|| Array1::ones(channels), vector);
+    let beta = call.bias.filter(|_| !is_empty).map_or_else(|| Array1::zeros(channels), vector);
     let output = from_channels(&input, &formulas::scale_and_shift(xhat.view(), gamma.view(), beta.view()));
     let like = |tensor: &Tensor| Like { dtype: tensor.dtype(), shape: tensor.shape().to_vec() };
     let (weight, bias) = (call.weight.map(like), call.bias.map(like));
@@ -132,10 +133,15 @@ fn backward<A: NdFloat>(
     wanted: Wanted,
 ) -> Gradients {
     let dy: Array2<A> = by_channel(grad_output, layout);
+    let xhat = saved.xhat.view();
     let (gamma, inverse_std) = (saved.gamma.view(), saved.inverse_std.view());
+    // The gradient of the input is made of the other two, where it is that of statistics as well.
+    let grad_weight = LazyCell::new(|| formulas::grad_weight(dy.view(), xhat));
+    let grad_bias = LazyCell::new(|| formulas::grad_bias(dy.view()));
     let input = || {
         let rows = if saved.use_batch_stats {
-            formulas::grad_input_batch_stats(dy.view(), saved.xhat.view(), gamma, inverse_std)
+            let (grad_weight, grad_bias) = (grad_weight.view(), grad_bias.view());
+            formulas::grad_input_batch_stats(dy.view(), xhat, grad_weight, grad_bias, gamma, inverse_std)
         } else {
             formulas::grad_input_running_stats(dy.view(), gamma, inverse_std)
         };
@@ -148,8 +154,8 @@ fn backward<A: NdFloat>(
             tensor(like.dtype, &like.shape, sums())
         }
     };
-    let weight = |like| summed(like, &|| formulas::grad_weight(dy.view(), saved.xhat.view()));
-    let bias = |like| summed(like, &|| formulas::grad_bias(dy.view()));
+    let weight = |like| summed(like, &|| grad_weight.clone());
+    let bias = |like| summed(like, &|| grad_bias.clone());
     Gradients {
         input: wanted.input.then(input),
         weight: saved.weight.as_ref().filter(|_| wanted.weight).map(weight),
@@ -160,32 +166,45 @@ fn backward<A: NdFloat>(
 /// A tensor of shape (N, C, …) with one channel a row, read from where its elements lie.
 fn by_channel<A: NdFloat>(tensor: &Tensor, layout: Layout) -> Array2<A> {
     let channels = tensor.channels();
-    let shape = (channels.count, channels.values);
-    if layout == Layout::Contiguous {
-        let values = tensor.values();
-        let mut rows = Array2::zeros(shape);
-        for (channel, mut row) in rows.outer_iter_mut().enumerate() {
-            for (place, index) in row.iter_mut().zip(channels.indices(channel)) {
-                *place = formulas::number(values[index]);
-            }
+    let values = match layout {
+        Layout::Contiguous => tensor.values(),
+        _ => seen_through(&Strided::new(tensor, layout)),
+    };
+    let mut rows = Array2::zeros((channels.count, channels.values));
+    let mut places = rows.iter_mut();
+    // An inner loop over what lies side by side, which `zip` would not make of it.
+    (0..channels.count).flat_map(|channel| channels.indices(channel)).for_each(|index| {
+        if let Some(place) = places.next() {
+            *place = formulas::number(values[index]);
         }
-        return rows;
+    });
+    rows
+}
+
+/// What a window shows, in the order that is called contiguous.
+fn seen_through(window: &Strided) -> Vec<f64> {
+    let mut places = vec![window.offset];
+    for (&size, &stride) in window.shape.iter().zip(&window.strides) {
+        let mut further = Vec::with_capacity(places.len() * size);
+        for place in places {
+            further.extend((0..size).map(|step| place + step * stride));
+        }
+        places = further;
     }
-    let strided = Strided::new(tensor, layout);
-    Array2::from_shape_fn(shape, |(channel, k)| {
-        formulas::number(strided.value(&tensor.position(channels.index(channel, k))))
-    })
+    let stored = window.storage.values();
+    places.into_iter().map(|place| stored[place]).collect()
 }
 
 /// The way back: rows of channels as a tensor like the input, each element rounded once.
 fn from_channels<A: NdFloat>(like: &Like, rows: &Array2<A>) -> Tensor {
     let channels = bn_api::Channels::of(&like.shape);
     let mut values = vec![0.0; rows.len()];
-    for (channel, row) in rows.outer_iter().enumerate() {
-        for (value, index) in row.iter().zip(channels.indices(channel)) {
-            values[index] = as_f64(*value);
+    let mut numbers = rows.iter();
+    (0..channels.count).flat_map(|channel| channels.indices(channel)).for_each(|index| {
+        if let Some(number) = numbers.next() {
+            values[index] = as_f64(*number);
         }
-    }
+    });
     Tensor::from_values(like.dtype, &like.shape, values)
 }
 
