@@ -5,6 +5,7 @@ use bn_api::DType;
 use super::Accuracy;
 use super::constants::{self, Constants};
 use super::losses::Walk;
+use super::orders::{equal_together, is_mostly_even};
 
 /// The roundings that an answer may contain.
 #[derive(Debug, Clone, Copy)]
@@ -177,19 +178,21 @@ impl Arithmetic {
         let sum = terms.iter().sum::<f64>().abs();
         let passes_once = sum * 4.0 > magnitudes;
         let detour = magnitudes / sum;
-        let mut walk = Walk::over(terms);
-        let mut lost = 0.0_f64;
-        // On a grid that is finer by more than √n no more is lost than by chance, though every term be rounded by half
-        // of it.
-        for halvings in 0..=block.ilog2() / 2 {
-            let from = below / f64::from(halvings).exp2();
-            walk.round_to(2.0 * self.u * from);
-            if passes_once {
-                lost += walk.largest_run(detour * if halvings == 0 { largest - from } else { from });
-            } else {
-                lost = lost.max(walk.largest_run_of_all());
+        let lost = Walk::over(terms, |mut walk| {
+            let mut lost = 0.0_f64;
+            // On a grid that is finer by more than √n no more is lost than by chance, though every term be rounded by
+            // half of it.
+            for halvings in 0..=block.ilog2() / 2 {
+                let from = below / f64::from(halvings).exp2();
+                walk.round_to(2.0 * self.u * from);
+                if passes_once {
+                    lost += walk.largest_run(detour * if halvings == 0 { largest - from } else { from });
+                } else {
+                    lost = lost.max(walk.largest_run_of_all());
+                }
             }
-        }
+            lost
+        });
         blocks * lost / magnitudes
     }
 
@@ -220,11 +223,12 @@ impl Arithmetic {
                 let mean = terms.iter().sum::<f64>() / n;
                 (mean, terms.iter().map(|term| (term - mean) * (term - mean)).sum())
             };
-            let (mut forwards, mut backwards) = (Welford::default(), Welford::default());
-            for (first, last) in terms.iter().zip(terms.iter().rev()) {
-                forwards = forwards.with(self, *first);
-                backwards = backwards.with(self, *last);
-            }
+            // One loop a type, which is faster than to ask for the type of each number.
+            let [forwards, backwards] = match self.operations {
+                DType::F64 => Welford::both_ways(terms, |number| DType::F64.round(number)),
+                DType::F32 => Welford::both_ways(terms, |number| DType::F32.round(number)),
+                other => Welford::both_ways(terms, |number| other.round(number)),
+            };
             of_mean += (forwards.mean - mean).abs().max((backwards.mean - mean).abs()) * n;
             of_squares += (forwards.squares - squares).abs().max((backwards.squares - squares).abs());
         }
@@ -234,7 +238,7 @@ impl Arithmetic {
 
     /// The mean of these terms as Welford has it: m += (x - m)/k.
     fn kept_up_to_date(self, terms: impl Iterator<Item = f64>) -> f64 {
-        terms.fold(Welford::default(), |so_far, term| so_far.with(self, term)).mean
+        terms.fold(Welford::default(), |so_far, term| so_far.with(term, |number| self.round(number))).mean
     }
 
     /// Whether the mean of these terms, whose sums are exact, comes out exactly of every sound algorithm: of those that
@@ -297,9 +301,16 @@ struct Welford {
 }
 
 impl Welford {
+    /// Those of these terms from the front and from the back.
+    fn both_ways(terms: &[f64], round: impl Fn(f64) -> f64) -> [Self; 2] {
+        let ends = terms.iter().zip(terms.iter().rev());
+        ends.fold(Default::default(), |[forwards, backwards]: [Self; 2], (first, last)| {
+            [forwards.with(*first, &round), backwards.with(*last, &round)]
+        })
+    }
+
     #[inline]
-    fn with(self, arithmetic: Arithmetic, term: f64) -> Self {
-        let round = |number| arithmetic.round(number);
+    fn with(self, term: f64, round: impl Fn(f64) -> f64) -> Self {
         let count = self.count + 1.0;
         let off = round(term - self.mean);
         let mean = round(self.mean + round(off / count));
@@ -323,55 +334,6 @@ fn last_place(number: f64) -> Option<i32> {
     let (exponent, significand) =
         if exponent == 0 { (-1074, fraction) } else { (exponent as i32 - 1075, fraction | (1 << 52)) };
     Some(exponent + significand.trailing_zeros() as i32)
-}
-
-/// The terms with equal ones side by side, in the order in which they come first; nothing where hardly any are equal.
-fn equal_together(terms: &[f64]) -> Option<Vec<f64>> {
-    if are_mostly_different(terms) {
-        return None;
-    }
-    let mut by_value: Vec<usize> = (0..terms.len()).collect();
-    by_value.sort_by(|a, b| terms[*a].total_cmp(&terms[*b]));
-    let mut groups: Vec<&[usize]> = by_value.chunk_by(|a, b| terms[*a] == terms[*b]).collect();
-    // The sort is stable: a group's first place is its first term's.
-    groups.sort_by_key(|group| group[0]);
-    Some(groups.into_iter().flatten().map(|place| terms[*place]).collect())
-}
-
-/// Whether there are more than half as many different numbers as terms.
-fn are_mostly_different(terms: &[f64]) -> bool {
-    // A table of the bits of those that have been seen, each at the first free place from where its bits say on.
-    const FREE: u64 = u64::MAX;
-    let places = (terms.len() * 2).next_power_of_two();
-    let mut seen = vec![FREE; places];
-    let mut different = 0;
-    for &term in terms {
-        // Zeros of either sign are equal. What is no number is equal to nothing, and its bits may be those of a free place.
-        let bits = (term + 0.0).to_bits();
-        let mut place = (bits.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % places;
-        while !term.is_nan() && seen[place] != FREE && seen[place] != bits {
-            place = (place + 1) % places;
-        }
-        if term.is_nan() || seen[place] == FREE {
-            different += 1;
-            if different * 2 > terms.len() {
-                return true;
-            }
-        }
-        if !term.is_nan() {
-            seen[place] = bits;
-        }
-    }
-    false
-}
-
-/// Whether most terms are as far from the one before as that is from its own: slopes, however often they begin anew.
-fn is_mostly_even(terms: &[f64]) -> bool {
-    let even = terms.windows(3).filter(|three| {
-        let (step, next) = (three[1] - three[0], three[2] - three[1]);
-        step != 0.0 && (next - step).abs() <= 0.125 * step.abs()
-    });
-    even.count() * 2 > terms.len()
 }
 
 /// The largest power of two that is no larger than a normal number's magnitude.
@@ -480,24 +442,6 @@ mod tests {
         let (in_order, every_seventh) = (lost(&terms), lost(&order.collect::<Vec<_>>()));
         assert!(every_seventh > 4.0 * in_order, "{every_seventh} is not much beside {in_order}");
         assert!(every_seventh <= allowed(single(), &terms), "{every_seventh}");
-    }
-
-    #[test]
-    fn most_terms_are_different_or_not() {
-        let nan = f64::NAN;
-        for (terms, different) in [
-            (vec![], false),
-            (vec![1.0], true),
-            (vec![1.0, 1.0], false),
-            (vec![0.0, -0.0, 0.0, -0.0, 1.0, 2.0], false),
-            (vec![0.0, -0.0, 0.0, 3.0, 1.0, 2.0], true),
-            (vec![nan, nan, nan, 1.0], true),
-            (vec![nan, 1.0, 1.0, 1.0], false),
-        ] {
-            assert_eq!(are_mostly_different(&terms), different, "{terms:?}");
-        }
-        let steps = |n: i32| (0..1000).map(|k| f64::from(k % n)).collect::<Vec<_>>();
-        assert!(!are_mostly_different(&steps(500)) && are_mostly_different(&steps(501)));
     }
 
     #[test]

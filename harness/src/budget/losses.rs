@@ -1,5 +1,6 @@
 //! What terms that follow each other lose together.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// Terms that are added up in their order, on one grid after the other.
@@ -7,27 +8,57 @@ pub(super) struct Walk<'t> {
     terms: &'t [f64],
     /// The magnitude of the largest.
     largest: f64,
+    known: &'t mut Known,
+}
+
+/// What is known of a walk, in memory that the next one of the thread takes over: there are some for each channel.
+#[derive(Default)]
+struct Known {
     /// The magnitudes of the terms before each, together; nothing as long as nobody asks.
     walked: Vec<f64>,
     /// What is lost of the terms before each: where halves are rounded up, and where they are rounded down.
     lost: Vec<[f64; 2]>,
+    /// The extremes of these, the first apart and the others a stretch at a time.
+    stretches: Vec<Extremes>,
     /// See [`Window`].
     lower: Vec<Extremes>,
 }
 
+thread_local! {
+    static KNOWN: RefCell<Known> = RefCell::default();
+}
+
+/// Of more terms the memory is given back.
+const FEW: usize = 1 << 14;
+
 impl<'t> Walk<'t> {
-    pub fn over(terms: &'t [f64]) -> Self {
+    /// What `find` finds on a walk over these terms. It makes no other.
+    pub fn over<F>(terms: &[f64], find: impl FnOnce(Walk<'_>) -> F) -> F {
+        KNOWN.with_borrow_mut(|known| {
+            let found = find(Walk::new(terms, known));
+            if terms.len() > FEW {
+                *known = Known::default();
+            }
+            found
+        })
+    }
+
+    fn new(terms: &'t [f64], known: &'t mut Known) -> Self {
         let largest = terms.iter().fold(0.0, |largest, term| greater(term.abs(), largest));
-        let lost = vec![[0.0; 2]; terms.len() + 1];
-        Walk { terms, largest, walked: Vec::new(), lost, lower: Vec::new() }
+        known.walked.clear();
+        // The first is of no term; the others are as they come.
+        known.lost.resize(terms.len() + 1, [0.0; 2]);
+        known.stretches.resize(terms.len().div_ceil(STRETCH), Extremes::NONE);
+        known.lower.resize(terms.len() + 1, Extremes::NONE);
+        Walk { terms, largest, known }
     }
 
     /// Adds up the magnitudes.
     fn walk(&mut self) {
-        let mut sum = 0.0;
-        self.walked.reserve_exact(self.terms.len() + 1);
-        self.walked.push(sum);
-        self.walked.extend(self.terms.iter().map(|term| {
+        let (mut sum, walked) = (0.0, &mut self.known.walked);
+        walked.reserve(self.terms.len() + 1);
+        walked.push(sum);
+        walked.extend(self.terms.iter().map(|term| {
             sum += term.abs();
             sum
         }));
@@ -37,16 +68,21 @@ impl<'t> Walk<'t> {
     /// step or not: up and down are two kinds of losses.
     pub fn round_to(&mut self, grid: f64) {
         if !self.round_to_nearest(grid) {
-            for (lost, term) in self.lost[1..].iter_mut().zip(self.terms) {
+            for (lost, term) in self.known.lost[1..].iter_mut().zip(self.terms) {
                 let multiple = term / grid;
                 let (up, down) = (floor(multiple + 0.5), -floor(0.5 - multiple));
                 *lost = [up * grid - term, down * grid - term];
             }
         }
         let mut sum = [0.0_f64; 2];
-        for lost in &mut self.lost[1..] {
-            sum = [sum[0] + lost[0], sum[1] + lost[1]];
-            *lost = sum;
+        for (lost, extremes) in self.known.lost[1..].chunks_mut(STRETCH).zip(&mut self.known.stretches) {
+            let mut of_stretch = Extremes::NONE;
+            for lost in lost {
+                sum = [sum[0] + lost[0], sum[1] + lost[1]];
+                *lost = sum;
+                of_stretch = of_stretch.and(Extremes::of(sum));
+            }
+            *extremes = of_stretch;
         }
     }
 
@@ -64,7 +100,7 @@ impl<'t> Walk<'t> {
         }
         let below_half = half.next_down();
         let mut halves_are_clear = true;
-        for (lost, term) in self.lost[1..].iter_mut().zip(self.terms) {
+        for (lost, term) in self.known.lost[1..].iter_mut().zip(self.terms) {
             let nearest = (term * inverse + WHOLE) - WHOLE;
             let left = nearest * grid - term;
             halves_are_clear &= left.abs() != below_half;
@@ -78,27 +114,24 @@ impl<'t> Walk<'t> {
     /// The largest magnitude of the sum of the losses of any terms that follow each other and whose magnitudes are
     /// together no larger than `reach`; the larger one for two kinds of losses.
     pub fn largest_run(&mut self, reach: f64) -> f64 {
-        if self.walked.is_empty() {
+        if self.known.walked.is_empty() {
             self.walk();
         }
-        if self.walked.last().is_none_or(|all| *all <= reach) {
+        if self.known.walked.last().is_none_or(|all| *all <= reach) {
             return self.largest_run_of_all();
         }
         // The largest difference of two sums from the first term on that are no further apart.
         let mut largest = [0.0_f64; 2];
-        self.lower.resize(self.lost.len(), Extremes::NONE);
         let mut window = Window {
-            lost: &self.lost,
-            lower: &mut self.lower,
+            lost: &self.known.lost,
+            lower: &mut self.known.lower,
             first: 0,
             upper: 0,
-            of_upper: Extremes::of(self.lost[0]),
+            of_upper: Extremes::of(self.known.lost[0]),
         };
-        let route = Route { terms: self.terms, walked: &self.walked, reach };
-        for start in (1..self.lost.len()).step_by(STRETCH) {
-            let stretch = start..self.lost.len().min(start + STRETCH);
-            let places = self.lost[stretch.clone()].iter();
-            let added = places.fold(Extremes::NONE, |so_far, lost| so_far.and(Extremes::of(*lost)));
+        let route = Route { terms: self.terms, walked: &self.known.walked, reach };
+        for (start, &added) in (1..self.known.lost.len()).step_by(STRETCH).zip(&self.known.stretches) {
+            let stretch = start..self.known.lost.len().min(start + STRETCH);
             // Mostly none of a stretch is further than that from any that one of them may look back to.
             if added.are_near(window.extremes().and(added), largest) {
                 window.push(added);
@@ -106,7 +139,7 @@ impl<'t> Walk<'t> {
                 continue;
             }
             for latest in stretch {
-                let lost = self.lost[latest];
+                let lost = self.known.lost[latest];
                 window.push(Extremes::of(lost));
                 window.leave(route.first_within(window.first, latest), latest);
                 largest = window.extremes().furthest_from(lost, largest);
@@ -115,15 +148,12 @@ impl<'t> Walk<'t> {
         largest[0].max(largest[1])
     }
 
-    /// The same where all terms are within reach.
+    /// The same where all terms are within reach: no two sums are further apart than the least and the greatest.
     pub fn largest_run_of_all(&self) -> f64 {
-        let mut largest = [0.0_f64; 2];
-        let mut extremes = Extremes::of(self.lost[0]);
-        for lost in &self.lost[1..] {
-            extremes = extremes.and(Extremes::of(*lost));
-            largest = extremes.furthest_from(*lost, largest);
-        }
-        largest[0].max(largest[1])
+        let first = Extremes::of(self.known.lost[0]);
+        let stretches = self.known.stretches.iter();
+        let Extremes { least, greatest } = stretches.fold(first, |all, some| all.and(*some));
+        greater(greatest[0] - least[0], greater(greatest[1] - least[1], 0.0))
     }
 }
 
@@ -279,8 +309,8 @@ mod tests {
             while first < latest && walked[first] + reach + term.abs() < walked[latest] {
                 first += 1;
             }
-            for other in &walk.lost[first..latest] {
-                let lost = walk.lost[latest];
+            for other in &walk.known.lost[first..latest] {
+                let lost = walk.known.lost[latest];
                 largest = largest.max((lost[0] - other[0]).abs()).max((lost[1] - other[1]).abs());
             }
         }
@@ -301,7 +331,8 @@ mod tests {
             let sizes: Vec<f64> =
                 (0..length).map(|k| next() * 2f64.powi([0, 0, -52, 3, -60][k % 5])).collect();
             for terms in [noise, level, sizes] {
-                let mut walk = Walk::over(&terms);
+                let mut known = Known::default();
+                let mut walk = Walk::new(&terms, &mut known);
                 for grid in [0.5, 0.0625, 1.0 / 1024.0] {
                     walk.round_to(grid);
                     for reach in [0.0, 0.3, 1.0, 7.0, 50.0, f64::INFINITY] {
@@ -317,10 +348,11 @@ mod tests {
     #[test]
     fn what_is_lost_is_what_rounding_takes_or_adds() {
         let terms = [0.25, 0.75, -0.25, 1.1, -1.4, 3.0];
-        let mut walk = Walk::over(&terms);
+        let mut known = Known::default();
+        let mut walk = Walk::new(&terms, &mut known);
         walk.round_to(0.5);
         let single = |kind: usize| -> Vec<f64> {
-            walk.lost.windows(2).map(|two| two[1][kind] - two[0][kind]).collect()
+            walk.known.lost.windows(2).map(|two| two[1][kind] - two[0][kind]).collect()
         };
         let near = |due: [f64; 6], got: Vec<f64>| {
             assert!(due.iter().zip(&got).all(|(due, got)| (due - got).abs() < 1e-15), "{due:?} {got:?}");
@@ -353,9 +385,10 @@ mod tests {
                 signed.iter().map(|number| number * grid).filter(|term| term.is_finite()).collect();
             let one_by_one = signed.iter().chain(&scaled).chain(&large).map(std::slice::from_ref);
             for terms in one_by_one.chain([&signed[..], &scaled[..]]) {
-                let mut walk = Walk::over(terms);
+                let mut known = Known::default();
+                let mut walk = Walk::new(terms, &mut known);
                 walk.round_to(grid);
-                let (lost, plain) = (&walk.lost, plain(terms, grid));
+                let (lost, plain) = (&walk.known.lost, plain(terms, grid));
                 let same = |(one, other): (&f64, &f64)| one == other || (one.is_nan() && other.is_nan());
                 assert!(
                     lost.as_flattened().iter().zip(plain.as_flattened()).all(same),

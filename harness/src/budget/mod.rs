@@ -16,6 +16,7 @@ pub mod constants;
 mod forward;
 mod leaf;
 mod losses;
+mod orders;
 mod state;
 
 use bn_api::{Action, DType, ErrorClass, Input, Observable, Request, Slot, StepAnswer, Tensor, TensorName};
