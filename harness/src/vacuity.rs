@@ -6,10 +6,9 @@
 //! with one of them has no power. A case whose forwards, or whose backwards, have no power in any tensor is vacuous,
 //! unless an error is expected of it, or its `expect` says that the tensor is meant to be so.
 
-use std::borrow::Cow;
 use std::fmt::{self, Display};
 
-use bn_api::{Action, BackendInfo, Observable, Request, Setting, StepAnswer, Tensor, TensorName};
+use bn_api::{Action, BackendInfo, DType, Observable, Request, Setting, StepAnswer, Tensor, TensorName};
 use bn_cases::case::{Published, PublishedAnswer, is_within};
 use bn_cases::is_same_path;
 
@@ -45,6 +44,34 @@ impl Display for Idle {
     }
 }
 
+/// The numbers of an idle answer. No tensor is made of them: mostly the first of them is not what is due.
+enum Numbers<'r> {
+    Zeros,
+    /// Those of this tensor.
+    Of(&'r Tensor),
+    /// One for all elements of a channel.
+    PerChannel(Vec<f64>),
+}
+
+impl Numbers<'_> {
+    /// That of element `index`, beside the exact tensor.
+    fn at(&self, index: usize, exact: &Tensor) -> f64 {
+        match self {
+            Numbers::Zeros => 0.0,
+            Numbers::Of(tensor) => tensor.value(index),
+            Numbers::PerChannel(numbers) => exact.dtype().round(numbers[exact.channels().channel_of(index)]),
+        }
+    }
+
+    /// Whether a tensor of the exact one's shape holds them, each rounded to its type.
+    fn are_in(&self, got: &Tensor, exact: &Tensor) -> bool {
+        match self {
+            Numbers::Of(tensor) if tensor.dtype() == got.dtype() => *tensor == got,
+            _ => (0..got.len()).all(|index| got.bits(index) == got.dtype().bits_of(self.at(index, exact))),
+        }
+    }
+}
+
 /// What a step asks of a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asks {
@@ -55,17 +82,19 @@ enum Asks {
 }
 
 /// What the comparison of one tensor after one step can show.
-struct Power {
+struct Power<'e> {
     name: TensorName,
+    /// The type of a sound answer.
+    dtype: DType,
     /// The idle answers that would pass.
-    passing: Vec<(Idle, Tensor)>,
+    passing: Vec<(Idle, Numbers<'e>)>,
     /// Whether any element is judged, or there is none.
     judged: bool,
     /// Whether the case says that it is meant to be as it is.
     meant: bool,
 }
 
-impl Power {
+impl Power<'_> {
     fn has_any(&self) -> bool {
         self.judged && (self.passing.is_empty() || self.meant)
     }
@@ -83,7 +112,7 @@ impl Power {
 /// A step of a case, and what its comparisons can show.
 struct Shown<'e> {
     asks: Asks,
-    tensors: Vec<Power>,
+    tensors: Vec<Power<'e>>,
     incoming: Incoming<'e>,
 }
 
@@ -147,7 +176,7 @@ impl<'e> Vacuity<'e> {
     /// Why nothing that could show a mistake was compared of this backend's answers, and the verdict on them. Where a
     /// backend says that it has no gradients, a case that asks for them is none for it; what its forwards gave was compared.
     pub fn of_results(&self, results: &[StepResult], info: &BackendInfo) -> Option<(Verdict, String)> {
-        let compared = |step: usize, power: &Power| {
+        let compared = |step: usize, power: &Power<'_>| {
             let result = results.get(step);
             let result = result
                 .and_then(|result| result.tensors.iter().find(|tensor| tensor.tensor == power.name))
@@ -169,7 +198,7 @@ impl<'e> Vacuity<'e> {
     }
 
     /// The first kind of step that the case has and of which `shows` holds for no tensor, with those steps.
-    fn blind(&self, shows: &dyn Fn(usize, &Power) -> bool) -> Option<(Asks, Vec<(usize, &Shown<'e>)>)> {
+    fn blind(&self, shows: &dyn Fn(usize, &Power<'_>) -> bool) -> Option<(Asks, Vec<(usize, &Shown<'e>)>)> {
         if self.expected.steps.iter().any(|step| step.error.is_some()) {
             return None;
         }
@@ -203,10 +232,9 @@ impl<'e> Vacuity<'e> {
                     }
                     Verdict::Pass => {
                         let Some(power) = power.filter(|power| power.judged) else { continue };
-                        let own = power
-                            .passing
-                            .iter()
-                            .find(|(_, idle)| idle == got && self.is_apart(step, &tensor.tensor, idle));
+                        let own = power.passing.iter().find(|(_, numbers)| {
+                            got.dtype() == power.dtype && self.is_apart(step, &tensor.tensor, numbers, got)
+                        });
                         if let Some((idle, _)) = own {
                             tensor.verdict = Verdict::Vacuous;
                             let what = idle.to_string();
@@ -225,14 +253,15 @@ impl<'e> Vacuity<'e> {
         }
     }
 
-    /// Whether an idle answer is not what the exact one is in the tensor's type, nor near it.
-    fn is_apart(&self, step: usize, name: &TensorName, idle: &Tensor) -> bool {
+    /// Whether an answer is an idle one, and that is not what the exact one is in the tensor's type, nor near it.
+    fn is_apart(&self, step: usize, name: &TensorName, idle: &Numbers<'_>, got: &Tensor) -> bool {
         let Some(exact) = self.expected.steps[step].tensor(name) else { return false };
         let Some(budget) = self.expected.budget().of(step, name) else { return false };
-        budget.elements.iter().enumerate().any(|(index, &allowed)| {
-            let (exact, idle) = (exact.value(index), idle.value(index));
-            budget.dtype.round(exact) != idle && (exact - idle).abs() > NEAR * allowed
-        })
+        idle.are_in(got, exact)
+            && budget.elements.iter().enumerate().any(|(index, &allowed)| {
+                let (exact, idle) = (exact.value(index), got.value(index));
+                budget.dtype.round(exact) != idle && (exact - idle).abs() > NEAR * allowed
+            })
     }
 
     /// What an answer that is wrong was taken from.
@@ -357,16 +386,21 @@ impl<'r, 'p> Reader<'r, 'p> {
         name: &TensorName,
         exact: &Tensor,
         budget: &TensorBudget,
-        idle: Vec<(Idle, Cow<'_, Tensor>)>,
-    ) -> Power {
+        idle: Vec<(Idle, Numbers<'r>)>,
+    ) -> Power<'r> {
         let judged = exact.is_empty() || judges_any(exact, budget);
         let before = step.checked_sub(1).and_then(|before| self.expected.budget().of(before, name));
-        let would_pass = |idle: Idle, tensor: &Tensor| {
+        let would_pass = |idle: Idle, numbers: &Numbers<'_>| {
             // State that keeps its type where it should change it has not passed.
             let keeps_type =
                 idle != Idle::Unchanged || before.is_none_or(|before| before.dtype == budget.dtype);
-            let comparable = !exact.is_empty() && tensor.shape() == exact.shape();
-            keeps_type && comparable && passes(exact, budget, |index| budget.dtype.round(tensor.value(index)))
+            let has_its_shape = match numbers {
+                Numbers::Of(tensor) => tensor.shape() == exact.shape(),
+                Numbers::Zeros | Numbers::PerChannel(_) => true,
+            };
+            let comparable = !exact.is_empty() && has_its_shape;
+            let rounded = |index: usize| budget.dtype.round(numbers.at(index, exact));
+            keeps_type && comparable && passes(exact, budget, rounded)
         };
         let given = self.published.iter().any(|known| {
             known.step == step
@@ -376,9 +410,8 @@ impl<'r, 'p> Reader<'r, 'p> {
         let weight = self.expected.steps[step].of(&name.layer, Observable::Weight);
         let no_weight = weight.is_some_and(|weight| weight.values().iter().all(|&value| value == 0.0));
         let meant = given || (no_weight && matches!(name.tensor, Observable::Output | Observable::GradInput));
-        let passing = idle.into_iter().filter(|(idle, tensor)| would_pass(*idle, tensor));
-        let passing = passing.map(|(idle, tensor)| (idle, tensor.cast(budget.dtype))).collect();
-        Power { name: name.clone(), passing, judged, meant }
+        let passing = idle.into_iter().filter(|(idle, numbers)| would_pass(*idle, numbers)).collect();
+        Power { name: name.clone(), dtype: budget.dtype, passing, judged, meant }
     }
 
     /// What comes into each layer in a forward or a backward.
@@ -412,24 +445,24 @@ impl<'r, 'p> Reader<'r, 'p> {
         name: &TensorName,
         exact: &Tensor,
         incoming: &Incoming<'r>,
-    ) -> Option<Vec<(Idle, Cow<'r, Tensor>)>> {
-        let zeros = (Idle::Zeros, Cow::Owned(Tensor::full(exact.dtype(), exact.shape(), 0.0)));
+    ) -> Option<Vec<(Idle, Numbers<'r>)>> {
+        let zeros = (Idle::Zeros, Numbers::Zeros);
         if !is_of_the_step(name.tensor) {
             let Some(before) = step.checked_sub(1).map(|before| &self.expected.steps[before]) else {
                 return Some(vec![zeros]);
             };
             let known = before.tensor(name)?;
             let moved = known != exact || self.is_due(step, name, before);
-            return moved.then(|| vec![(Idle::Unchanged, Cow::Borrowed(known))]);
+            return moved.then(|| vec![(Idle::Unchanged, Numbers::Of(known))]);
         }
         let mut idle = vec![zeros];
         let incoming = into_layer(incoming, &name.layer).filter(|incoming| incoming.shape() == exact.shape());
         match name.tensor {
             Observable::Output => {
-                idle.extend(incoming.map(|input| (Idle::Input, Cow::Borrowed(input))));
-                idle.extend(self.bias_alone(step, name, exact).map(|bias| (Idle::Bias, Cow::Owned(bias))));
+                idle.extend(incoming.map(|input| (Idle::Input, Numbers::Of(input))));
+                idle.extend(self.bias_alone(step, name).map(|bias| (Idle::Bias, Numbers::PerChannel(bias))));
             }
-            Observable::GradInput => idle.extend(incoming.map(|grad| (Idle::Gradient, Cow::Borrowed(grad)))),
+            Observable::GradInput => idle.extend(incoming.map(|grad| (Idle::Gradient, Numbers::Of(grad)))),
             _ => {}
         }
         Some(idle)
@@ -451,15 +484,9 @@ impl<'r, 'p> Reader<'r, 'p> {
         counted && moves && is_forward && statistic && !failed
     }
 
-    /// The bias for every element of its channel.
-    fn bias_alone(&self, step: usize, name: &TensorName, exact: &Tensor) -> Option<Tensor> {
+    /// The bias, where it is not zeros.
+    fn bias_alone(&self, step: usize, name: &TensorName) -> Option<Vec<f64>> {
         let bias = self.expected.steps[step].of(&name.layer, Observable::Bias)?.values();
-        // Of no bias they are zeros.
-        if bias.iter().all(|&value| value == 0.0) {
-            return None;
-        }
-        let channels = exact.channels();
-        let values = (0..exact.len()).map(|index| bias[channels.channel_of(index)]);
-        Some(Tensor::from_values(exact.dtype(), exact.shape(), values))
+        bias.iter().any(|&value| value != 0.0).then_some(bias)
     }
 }
