@@ -66,10 +66,10 @@ fn moved(
     if !material.layer.track_running_stats {
         return Err(End::NotHere("the layer has no running statistics"));
     }
-    let batches: Vec<&Input> =
-        (0..BATCHES).map(|batch| material.inputs[batch % material.inputs.len()]).collect();
-    let moments: Vec<Vec<Option<Moments>>> = batches.iter().map(|batch| moments(&batch.tensor)).collect();
-    let actions = batches.into_iter().map(|batch| Action::Forward {
+    // Where there are fewer, the first come again.
+    let inputs = &material.inputs[..BATCHES.min(material.inputs.len())];
+    let moments: Vec<Vec<Option<Moments>>> = inputs.iter().map(|input| moments(&input.tensor)).collect();
+    let actions = inputs.iter().cycle().take(BATCHES).map(|&batch| Action::Forward {
         at: String::new(),
         input: Input { requires_grad: false, ..batch.clone() },
         no_grad: true,
@@ -85,7 +85,7 @@ fn moved(
         let mut due = material.layer.contents(slot).map_or_else(none, Tensor::values);
         // What the closed form may be off by here grows with every batch.
         let mut terms: Vec<f64> = due.iter().map(|due| due.abs()).collect();
-        for (batch, moments) in moments.iter().enumerate() {
+        for (batch, moments) in moments.iter().cycle().take(BATCHES).enumerate() {
             let (step, weight) = (batch + 1, weight(batch));
             let seen = answered.seen(step, tensor)?;
             for (channel, moments) in moments.iter().enumerate() {
