@@ -44,10 +44,8 @@ impl Strided {
         };
         let dtype = tensor.dtype();
         let mut storage = vec![dtype.bits_of(f64::NAN); size];
-        for index in 0..tensor.len() {
-            let place: usize =
-                tensor.position(index).iter().zip(&strides).map(|(at, stride)| at * stride).sum();
-            storage[offset + place] = tensor.bits(index);
+        for (index, place) in places(&shape, &strides, offset).into_iter().enumerate() {
+            storage[place] = tensor.bits(index);
         }
         Strided { storage: Tensor::from_bit_patterns(dtype, &[size], storage), shape, strides, offset }
     }
@@ -57,6 +55,19 @@ impl Strided {
         let place: usize = position.iter().zip(&self.strides).map(|(at, stride)| at * stride).sum();
         self.storage.value(self.offset + place)
     }
+}
+
+/// Where the elements of a window lie, in the order that is called contiguous.
+fn places(shape: &[usize], strides: &[usize], offset: usize) -> Vec<usize> {
+    let mut places = vec![offset];
+    for (&size, &stride) in shape.iter().zip(strides) {
+        let mut further = Vec::with_capacity(places.len() * size);
+        for place in places {
+            further.extend((0..size).map(|step| place + step * stride));
+        }
+        places = further;
+    }
+    places
 }
 
 /// Whether a contiguous tensor of this shape has its channels last as well: one channel, or one place. PyTorch then
