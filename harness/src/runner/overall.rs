@@ -147,9 +147,7 @@ impl Context<'_> {
             }
         }
     }
-}
 
-impl Context<'_> {
     /// Turns what is wrong first, where an entry says that of cases it was not written for, into something known, and what
     /// comes after it as well: that no longer starts where PyTorch does.
     fn know_by_what_shows(&self, steps: &mut [StepResult], needed: &mut Vec<usize>) {
