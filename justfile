@@ -53,6 +53,12 @@ campaign CASES='5000': setup
 fuzz-targets SECONDS='30':
     @fuzz/targets/run {{ quote(SECONDS) }}
 
+# What a night is for: a hunt for TIME (4h) with a seed of its own, each cargo-fuzz target for SECONDS (1800), and what takes minutes
+[no-exit-message]
+[positional-arguments]
+nightly *ARGS: setup
+    @.ci/nightly "$@"
+
 # Say what is installed, which backends are usable, and how to mend what is not
 [no-exit-message]
 doctor: build

@@ -100,7 +100,20 @@ fn every_call_is_one_that_bncheck_accepts() {
 
 #[test]
 fn githubs_file_gives_its_jobs_no_more_than_they_need() {
-    let file = file("bncheck.yml");
+    gives_no_more_than_needed(&file("bncheck.yml"));
+}
+
+#[test]
+fn the_nightly_file_gives_its_job_no_more_than_it_needs_and_runs_what_is_there() {
+    let file = file("nightly.yml");
+    gives_no_more_than_needed(&file);
+    let scripts = scripts(&file);
+    let [script] = &scripts[..] else { panic!("one script: {scripts:?}") };
+    let program = script.split_whitespace().next().expect("a program");
+    assert!(root().join(program).is_file(), "{program}");
+}
+
+fn gives_no_more_than_needed(file: &Value) {
     assert_eq!(file["permissions"], serde_json::json!({}));
     let jobs = file["jobs"].as_object().expect("jobs");
     for (name, job) in jobs {
