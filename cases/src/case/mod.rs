@@ -265,11 +265,12 @@ impl Case {
             .layers
             .iter()
             .any(|layer| holds(layer).unwrap_or_else(|| self.script.iter().any(half_input)));
-        // Nor does one that hands its statistics to the kernel no more, and has no parameters.
-        let hands_over = |setting: &Setting| {
+        // So does one from which what it holds is taken, or that no longer hands its statistics to the kernel.
+        let takes = |setting: &Setting| {
             matches!(setting, Setting::TrackRunningStats(false) | Setting::Tensor(_, None))
         };
-        let takes_away = |action: &Action| matches!(action, Action::Set { settings, .. } if settings.iter().any(hands_over));
+        let takes_away =
+            |action: &Action| matches!(action, Action::Set { settings, .. } if settings.iter().any(takes));
         let becomes = self.script.iter().any(takes_away) && self.script.iter().any(half_input);
         constructed
             || becomes
