@@ -123,8 +123,6 @@ impl<'a> Desk<'a> {
         let vacuity = Vacuity::of(&expected, &[]);
         let names = step_names(case);
         let nothing = Deviations::default();
-        let errors: Vec<Option<ErrorClass>> =
-            expected.steps.iter().map(|step| step.error.as_ref().map(|error| error.class)).collect();
         let mut undeclared: Vec<(usize, Failure, Option<Case>)> = Vec::new();
         for (number, backend) in self.lineup.backends.iter_mut().enumerate() {
             if question.backend.is_some_and(|asked| asked != number) {
@@ -164,13 +162,12 @@ impl<'a> Desk<'a> {
                     Ok(Held::NotHere(_)) => {}
                     Err(broken) => {
                         let failure = metamorphic(number, *property, &request, &broken);
-                        let transformed = broken.transformed.as_ref().filter(|_| !of_it.entries.is_empty());
                         let transformed =
-                            transformed.and_then(|request| render::of_request(request, &errors).ok());
-                        let cases = [Some(case), transformed.as_ref()];
-                        let declared: Vec<Declared<'_>> =
-                            cases.into_iter().flatten().map(|case| of_it.of(case)).collect();
-                        if !is_declared(&declared, *property, &mut asked, &broken, &failure) {
+                            if of_it.entries.is_empty() { None } else { transformed(&broken, &expected) };
+                        let of_transformed =
+                            transformed.as_ref().map(|case| of_it.of(case)).unwrap_or_default();
+                        let either = [&declared, &of_transformed];
+                        if !is_declared(either, *property, &mut asked, &broken, &failure) {
                             undeclared.push((number, failure, transformed));
                         }
                     }
@@ -235,10 +232,17 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// The changed request that shows what does not hold, as a case in which the same errors are due as in the original.
+fn transformed(broken: &Broken, expected: &Expected<'_>) -> Option<Case> {
+    let errors: Vec<Option<ErrorClass>> =
+        expected.steps.iter().map(|step| step.error.as_ref().map(|error| error.class)).collect();
+    render::of_request(broken.transformed.as_ref()?, &errors).ok()
+}
+
 /// Whether what does not hold of a backend is what it declares of the request or of the changed one: that it shows so, or that
 /// it holds with what is claimed of the tensor's accuracy.
 fn is_declared(
-    declared: &[Declared<'_>],
+    declared: [&Declared<'_>; 2],
     property: &dyn Property,
     asked: &mut Asked<'_>,
     broken: &Broken,
